@@ -4,8 +4,7 @@ import { decodeBase64url } from './base64url.ts'
 import type { BodyLayout } from './place.ts'
 import { sealedDekSize } from './sealed-dek.ts'
 
-/** Metadata names with this prefix are ours alone (`docs/format.md` §3). */
-export const reservedMetadataPrefix = 'x-amz-meta-nebulaio-'
+import { reservedMetadataPrefix } from '../s3/reserved-metadata.ts'
 export const envelopeHeader = `${reservedMetadataPrefix}envelope`
 
 const maxEnvelopeLength = 2048

@@ -40,3 +40,12 @@ export function aeadNonce(header: Buffer, index: number): Buffer {
 export function additionalData(header: Buffer): Buffer {
   return header.subarray(0, 4)
 }
+
+/** Plaintext bytes of the package as its (not yet verified) header states them. */
+export function payloadSize(header: Buffer): number {
+  return header.readUInt16LE(2) + 1
+}
+
+export function isFinalHeader(header: Buffer): boolean {
+  return ((header[4] ?? 0) & finalFlag) !== 0
+}
