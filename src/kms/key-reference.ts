@@ -26,7 +26,7 @@ const segment = '[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_-])?'
 const azureName = '[A-Za-z0-9-]{1,127}'
 const gcpName = '[A-Za-z0-9_-]{1,63}'
 const uuid = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}'
-const gcpKeyRing = `projects/[a-z0-9:.-]+/locations/[a-z0-9-]+/keyRings/${gcpName}`
+const gcpKeyRing = `projects/[a-z][a-z0-9:.-]*/locations/[a-z0-9-]+/keyRings/${gcpName}`
 
 interface Grammar {
   readonly full: RegExp
