@@ -1,7 +1,7 @@
 """AES-256-GCM from whatever the machine has.
 
-`seal(key, nonce, plaintext, aad)` returns ciphertext ‖ tag(16); `open_sealed(key, nonce, sealed, aad)`
-returns the plaintext or raises `TagError`. The first of these that works is taken: the
+`seal(key, nonce, plaintext, aad)` returns ciphertext and tag(16), joined;
+`open_sealed(key, nonce, sealed, aad)` returns the plaintext or raises `TagError`. The first of these that works is taken: the
 `cryptography` package, libcrypto through ctypes, plain Python (slow: about 100 KB/s, and not in
 constant time: for checks only).
 """
@@ -35,11 +35,11 @@ def cryptography_backend() -> Optional[Backend]:
         return None
 
     def seal(key: bytes, nonce: bytes, plaintext: bytes, aad: bytes) -> bytes:
-        return AESGCM(key).encrypt(nonce, plaintext, aad)
+        return bytes(AESGCM(key).encrypt(nonce, plaintext, aad))
 
     def open_sealed(key: bytes, nonce: bytes, sealed: bytes, aad: bytes) -> bytes:
         try:
-            return AESGCM(key).decrypt(nonce, sealed, aad)
+            return bytes(AESGCM(key).decrypt(nonce, sealed, aad))
         except InvalidTag:
             raise TagError("the tag doesn't verify") from None
 
@@ -158,9 +158,7 @@ T3 = [rotate_right(t) for t in T2]
 
 
 def sub_word(w: int) -> int:
-    return (
-        SBOX[w >> 24] << 24 | SBOX[w >> 16 & 255] << 16 | SBOX[w >> 8 & 255] << 8 | SBOX[w & 255]
-    )
+    return SBOX[w >> 24] << 24 | SBOX[w >> 16 & 255] << 16 | SBOX[w >> 8 & 255] << 8 | SBOX[w & 255]
 
 
 def expand_aes_key(key: bytes) -> List[int]:

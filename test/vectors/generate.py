@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Writes the vector files next to it; with --check compares instead and tests the tools.
 
-  generate.py           writes *.json
-  generate.py --check   exit code 1 if a file would change, or if the AES backends disagree, or if
-                        read_object.py doesn't read what it must or reads what it mustn't
+generate.py           writes *.json
+generate.py --check   exit code 1 if a file would change, or if the AES backends disagree, or if
+                      read_object.py doesn't read what it must or reads what it mustn't
 """
 
 import json
@@ -85,7 +85,10 @@ def check_files(made_files: Dict[str, str]) -> List[str]:
 def check_backends() -> List[str]:
     """Test case 16 of the GCM specification (McGrew, Viega), then agreement on odd sizes."""
     key = bytes.fromhex("feffe9928665731c6d6a8f9467308308" * 2)
-    nonce, aad = bytes.fromhex("cafebabefacedbaddecaf888"), "feedfacedeadbeeffeedfacedeadbeefabaddad2"
+    nonce, aad = (
+        bytes.fromhex("cafebabefacedbaddecaf888"),
+        "feedfacedeadbeeffeedfacedeadbeefabaddad2",
+    )
     text = "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72"
     text += "1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39"
     tag = "76fc6ece0f4e1768cddf8853bb2d551b"
@@ -107,7 +110,9 @@ def check_backends() -> List[str]:
     return wrong
 
 
-def run_reader(store: Path, body: bytes, envelope: str, *more: str) -> "subprocess.CompletedProcess[bytes]":
+def run_reader(
+    store: Path, body: bytes, envelope: str, *more: str
+) -> "subprocess.CompletedProcess[bytes]":
     path = store.parent / "body"
     path.write_bytes(body)
     command = [sys.executable, str(HERE / "read_object.py"), "--store", str(store)]
@@ -141,7 +146,9 @@ def check_reader() -> List[str]:
     ) + nf.seal_record(dek, nf.EndRecord(3, parts[-1]))
     whole, wrong = b"".join(texts), []
     with tempfile.TemporaryDirectory() as name:
-        by_file = write_store(Path(name) / "file", local_vectors.folder(local_vectors.ROOT, kind="file"))
+        by_file = write_store(
+            Path(name) / "file", local_vectors.folder(local_vectors.ROOT, kind="file")
+        )
         by_password = write_store(Path(name) / "password", local_vectors.scrypt_folder())
         master = Path(name) / "master.key"
         master.write_bytes(local_vectors.ROOT.hex().encode() + b"\n")
@@ -155,12 +162,19 @@ def check_reader() -> List[str]:
             ("password", run_reader(by_password, body, envelope, "--key", key), 0, whole),
             ("sizes given", run_reader(by_file, body, envelope, *good, *sizes_given), 0, whole),
             ("wrong key", run_reader(by_file, body, envelope, *good, "--key", "a/x"), 1, b""),
-            ("tampered", run_reader(by_file, bytes(broken), envelope, *good, *sizes_given), 1, texts[0]),
+            (
+                "tampered",
+                run_reader(by_file, bytes(broken), envelope, *good, *sizes_given),
+                1,
+                texts[0],
+            ),
             ("truncated", run_reader(by_file, body[:-1], envelope, *good), 1, b""),
         ]
     for what, result, code, out in runs:
         if (result.returncode, result.stdout) != (code, out) or bool(result.stderr) != bool(code):
-            wrong.append(f"read_object.py, {what}: exit code {result.returncode}, {result.stderr!r}")
+            wrong.append(
+                f"read_object.py, {what}: exit code {result.returncode}, {result.stderr!r}"
+            )
     return wrong
 
 
@@ -178,7 +192,9 @@ def main() -> int:
         print(line, file=sys.stderr)
     if not wrong:
         total = sum(content.count('"expect"') for content in made_files.values())
-        print(f"{len(made_files)} vector files are up to date, {total} mutations refused, none accepted")
+        print(
+            f"{len(made_files)} vector files are up to date, {total} mutations refused, none accepted"
+        )
     return 1 if wrong else 0
 
 

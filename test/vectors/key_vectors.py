@@ -1,5 +1,6 @@
 """Vectors of §2 (derivations), §3 (envelope, sealed DEK), §4.3 (sizes) and §5 (token)."""
 
+import hmac
 import unicodedata
 from typing import Any, Dict, List
 
@@ -136,7 +137,8 @@ def refused_envelopes() -> Dict[str, str]:
         "sealed key of 103 bytes": good.replace(dek, "dek=" + nf.base64url(bytes(103))),
         "sealed key of 105 bytes": good.replace(dek, "dek=" + nf.base64url(bytes(105))),
         "sealed key empty": good.replace(dek, "dek="),
-        "sealed key with stray bits": good[:-1] + ("B" if good[-1] == "A" else chr(ord(good[-1]) + 1)),
+        "sealed key with stray bits": good[:-1]
+        + ("B" if good[-1] == "A" else chr(ord(good[-1]) + 1)),
         "sealed key with padding": good + "=",
         "space before": " " + good,
         "space behind": good + " ",
@@ -190,7 +192,11 @@ def envelopes() -> Case:
             for name, text in refused_envelopes().items()
         ],
         "refused_metadata": [
-            {"name": name, "headers": headers, "expect": failure(lambda: nf.find_envelope(headers))}
+            {
+                "name": name,
+                "headers": headers,
+                "expect": failure(lambda: nf.find_envelope((k, v) for k, v in headers)),
+            }
             for name, headers in metadata.items()
         ],
     }
@@ -277,7 +283,11 @@ def refused_deks(valid: List[Case]) -> List[Case]:
     add("sealed for another object", "usual", sealed=by_name["key .."]["sealed"])
     own = nf.seal_keys(IK, sealed[:24], nf.context(*CONTEXTS["usual"]))[1]
     foreign = bytes.fromhex(by_name["key .."]["sealed"])
-    add("right commitment, ciphertext of another", "usual", sealed=(sealed[:24] + own + foreign[56:]).hex())
+    add(
+        "right commitment, ciphertext of another",
+        "usual",
+        sealed=(sealed[:24] + own + foreign[56:]).hex(),
+    )
     return cases
 
 
@@ -291,7 +301,7 @@ def upload_tokens() -> Case:
 
     def signed(*fields: bytes, head: bytes = b"\x01", tail: bytes = b"") -> str:
         data = head + b"".join(nf.lp(field) for field in fields) + tail
-        return nf.base64url(data + nf.hmac.new(nf.token_key(DEK), data, "sha256").digest())
+        return nf.base64url(data + hmac.new(nf.token_key(DEK), data, "sha256").digest())
 
     text = sealed("multipart")
     ids = {"usual": "2~abcdefghijklmnop", "long": "u" * 1000, "outside ASCII": "\u00fc/+=;%"}
@@ -346,7 +356,12 @@ def upload_tokens() -> Case:
             for name, t in tokens.items()
         ],
         "refused_places": [
-            {"name": name, "of": "usual", **place, "expect": failure(lambda: open_token(token, **place))}
+            {
+                "name": name,
+                "of": "usual",
+                **place,
+                "expect": failure(lambda: open_token(token, **place)),
+            }
             for name, place in {
                 "another bucket": {"bucket": "photo", "key": key},
                 "another key": {"bucket": bucket, "key": key + "2"},

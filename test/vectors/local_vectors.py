@@ -138,7 +138,10 @@ def refused_folders(files: Dict[str, str]) -> Dict[str, Dict[str, Optional[str]]
         "no header": {head: None},
         "no keys": {first: None, second: None},
         "an unexpected file": {"notes.txt": "x"},
-        "a key file with an id in capitals": {first: None, f"{FIRST.upper()}.key.json": files[first]},
+        "a key file with an id in capitals": {
+            first: None,
+            f"{FIRST.upper()}.key.json": files[first],
+        },
         "a key under another's id": {second: files[first]},
         "a key file that isn't JSON": {second: files[second][:-3]},
         "an empty key file": {second: ""},

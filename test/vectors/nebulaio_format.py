@@ -132,8 +132,8 @@ def parse_envelope(text: str) -> Envelope:
     if match is None:
         raise FormatError("envelope", "not of the form of version 1")
     layout, kek, kek_version, ik_text, dek_text = match.groups()
-    provider, colon, name = kek.partition(":")
-    if not (provider and colon and name):
+    provider, _, name = kek.partition(":")
+    if not (provider and name):
         raise FormatError("envelope", "the key reference isn't PROVIDER:NAME")
     ik = parse_base64url(ik_text, "envelope")
     dek = parse_base64url(dek_text, "envelope")
@@ -361,6 +361,16 @@ class Ending(NamedTuple):
     records: int
 
 
+def own_record(dek: bytes, source: Source) -> Optional[EndRecord]:
+    """The record before the last one, if there's one."""
+    if source.size < 2 * RECORD:
+        return None
+    try:
+        return open_record(dek, source.read_at(source.size - 2 * RECORD, RECORD))
+    except FormatError:
+        return None
+
+
 def read_ending(dek: bytes, source: Source) -> Ending:
     if source.size < RECORD:
         raise FormatError("layout", "no room for an end record")
@@ -369,10 +379,7 @@ def read_ending(dek: bytes, source: Source) -> Ending:
         return Ending(last.n, last.l, 1)
     if not THRESHOLD <= last.l <= THRESHOLD + RECORD - 1:
         raise FormatError("end-record", "a zone record for a size outside the zone")
-    try:
-        own = open_record(dek, source.read_at(source.size - 2 * RECORD, RECORD))
-    except FormatError:
-        own = None
+    own = own_record(dek, source)
     if own and own.n == last.n and not own.zone and s(own.l) + RECORD == last.l:
         return Ending(last.n, own.l, 2)
     x = s_inverse(last.l)

@@ -35,7 +35,12 @@ class Objects:
         self.refused: List[Case] = []
 
     def add(
-        self, name: str, layout: str, parts: Sequence[int], records: Sequence[EndRecord] = (), how: str = ""
+        self,
+        name: str,
+        layout: str,
+        parts: Sequence[int],
+        records: Sequence[EndRecord] = (),
+        how: str = "",
     ) -> None:
         """`records`: by default one without flags; `how` a reader finds the sizes of the parts."""
         dek, key = made(f"object {name}", 32), f"objects/{name}"
@@ -63,7 +68,9 @@ class Objects:
 
     def check(self, case: Case, body: bytes, whole: bytes, parts: List[int]) -> None:
         dek = open_dek(case)
-        choices: List[Optional[List[int]]] = [None, parts] if case["layout"] == "multipart" else [None]
+        choices: List[Optional[List[int]]] = (
+            [None, parts] if case["layout"] == "multipart" else [None]
+        )
         for sizes in choices:
             if b"".join(nf.read_object(dek, case["layout"], nf.BytesSource(body), sizes)) != whole:
                 raise AssertionError(case["name"])
@@ -133,7 +140,9 @@ def add_valid(objects: Objects) -> None:
     add("above the zone", "multipart", [5_240_416])
     x = 5_240_300
     own = EndRecord(2, x)
-    add("zone, part 2, own record", "multipart", [T, x], [own, zone(2, nf.s(x) + 96)], how="uniform")
+    add(
+        "zone, part 2, own record", "multipart", [T, x], [own, zone(2, nf.s(x) + 96)], how="uniform"
+    )
     x = 5_240_350
     add("zone, part 2, no own record", "multipart", [T, x], [zone(2, nf.s(x))], how="uniform")
 
@@ -143,7 +152,7 @@ def zone(n: int, stored: int) -> EndRecord:
 
 
 def add_many_parts(objects: Objects) -> None:
-    """10,000 parts; the nonce of part n is the first one with u32be(n) XORed into its last bytes."""
+    """10,000 parts; the nonce of part n is the first one with u32be(n) XORed into its end."""
     first = made_nonce("many parts")
     nonces = [first[:8] + nf.u32be(int.from_bytes(first[8:], "big") ^ n) for n in range(1, 10_001)]
     dek, key, name = made("object many parts", 32), "objects/many parts", "many parts"
@@ -171,7 +180,9 @@ def refuse_envelopes(objects: Objects) -> None:
     objects.refuse("another key", of, key="objects/single 200001")
     objects.refuse("layout multipart", of, envelope=text.replace("single", "multipart"))
     objects.refuse("layout empty", of, envelope=text.replace("single", "empty"))
-    objects.refuse("layout empty, body removed", of, truncate(0), envelope=text.replace("single", "empty"))
+    objects.refuse(
+        "layout empty, body removed", of, truncate(0), envelope=text.replace("single", "empty")
+    )
     objects.refuse("another object's envelope", of, envelope=objects.valid["single 17"]["envelope"])
     other = objects.valid["single 65537"]
     moved = {name: other[name] for name in ("key", "envelope")}
@@ -236,9 +247,16 @@ def refuse_single_bodies(objects: Objects) -> None:
         record = objects.record(in_zone, 1, l, zone=True)
         objects.refuse(f"zone record with L = {name} size", in_zone, overwrite(at, record))
     objects.refuse("zone record", of, overwrite(end[0], objects.record(of, 1, size, zone=True)))
-    dek, one = objects.dek("single 1"), nf.encrypt_part(objects.dek("single 1"), 2, made_nonce("2"), b"x")
+    dek, one = objects.dek("single 1"), nf.encrypt_part(
+        objects.dek("single 1"), 2, made_nonce("2"), b"x"
+    )
     objects.refuse("part 2 in place of part 1", "single 1", overwrite(0, one))
-    objects.refuse("an empty part", "single 1", remove(0, 33), overwrite(0, nf.seal_record(dek, EndRecord(1, 0))))
+    objects.refuse(
+        "an empty part",
+        "single 1",
+        remove(0, 33),
+        overwrite(0, nf.seal_record(dek, EndRecord(1, 0))),
+    )
 
 
 def refuse_multipart_bodies(objects: Objects) -> None:
@@ -253,7 +271,11 @@ def refuse_multipart_bodies(objects: Objects) -> None:
         objects.refuse(f"part {i}: nonce flipped", of, flip(at + 15))
         objects.refuse(f"part {i}: first package flipped", of, flip(at + 16))
         objects.refuse(f"part {i}: last package flipped", of, flip(at + length - 1))
-        objects.refuse(f"part {i}: final flag flipped", of, flip(at + length - (last if i == 3 else P) + 4, 0x80))
+        objects.refuse(
+            f"part {i}: final flag flipped",
+            of,
+            flip(at + length - (last if i == 3 else P) + 4, 0x80),
+        )
     objects.refuse("parts 1 and 2 swapped", of, swap(*parts[0], *parts[1]))
     objects.refuse("parts 2 and 3 swapped", of, swap(*parts[1], *parts[2]))
     objects.refuse("parts 1 and 2 dropped", of, remove(0, 2 * part))
@@ -281,7 +303,12 @@ def refuse_multipart_bodies(objects: Objects) -> None:
     for count in (1, 32, 96, P):
         objects.refuse(f"{count} zeros behind", of, zeros(total, count))
         objects.refuse(f"{count} zeros before the end record", of, zeros(end[0], count))
-    wrong = {"N = 1": (1, 1000), "N = 2": (2, 1000), "N = 4": (4, 1000), "N = 10000": (10_000, 1000)}
+    wrong = {
+        "N = 1": (1, 1000),
+        "N = 2": (2, 1000),
+        "N = 4": (4, 1000),
+        "N = 10000": (10_000, 1000),
+    }
     wrong.update({"L = 0": (3, 0), "L one less": (3, 999), "L one more": (3, 1001)})
     wrong.update({"L of the whole": (1, 263_144), "L of all ones": (3, 2**64 - 1)})
     wrong["L + 2^53"] = (3, 1000 + 2**53)
@@ -292,7 +319,9 @@ def refuse_multipart_bodies(objects: Objects) -> None:
         objects.refuse(f"zone record with L = {l}", of, overwrite(end[0], record))
         objects.refuse(f"zone record with L = {l} behind", of, insert(total, record))
     cut = objects.record("two parts", 2, 0)
-    objects.refuse("part 1 removed, an empty part 2", "two parts", remove(0, P + 42), overwrite(0, cut))
+    objects.refuse(
+        "part 1 removed, an empty part 2", "two parts", remove(0, P + 42), overwrite(0, cut)
+    )
     objects.refuse("a byte", "one part, empty", zeros(0, 1))
     objects.refuse("the end record twice", "one part, empty", copy(0, 96, 96))
 
@@ -302,7 +331,9 @@ def refuse_irregular_bodies(objects: Objects) -> None:
     total, at = objects.valid[of]["stored_size"], 0
     for i, x in enumerate(sizes, 1):
         objects.refuse(f"part {i}: first byte flipped, sizes given", of, flip(at), sizes=sizes)
-        objects.refuse(f"part {i}: tag flipped, sizes given", of, flip(at + nf.s(x) - 1), sizes=sizes)
+        objects.refuse(
+            f"part {i}: tag flipped, sizes given", of, flip(at + nf.s(x) - 1), sizes=sizes
+        )
         if i < 4:
             objects.refuse(f"part {i}: tag flipped", of, flip(at + nf.s(x) - 1))
         objects.refuse(f"part {i} dropped", of, remove(at, nf.s(x)))
@@ -340,6 +371,7 @@ def refuse_zone_bodies(objects: Objects) -> None:
         "N = 2": {"n": 2, "l": x},
         "L one more": {"n": 1, "l": x + 1},
         "the zone flag": {"n": 1, "l": T, "zone": True},
+        "the zone flag and the plaintext size": {"n": 1, "l": x, "zone": True},
     }
     for name, fields in wrong.items():
         objects.refuse(f"own record: {name}", two, overwrite(own, objects.record(two, **fields)))
@@ -349,16 +381,30 @@ def refuse_zone_bodies(objects: Objects) -> None:
     for l in (T - 1, T + 1, T + 95, T + 96):
         record = objects.record(two, 1, l, zone=True)
         objects.refuse(f"zone record: L = {l}", two, overwrite(own + 96, record))
-    objects.refuse("zone record: N = 2", two, overwrite(own + 96, objects.record(two, 2, T, zone=True)))
+    objects.refuse(
+        "zone record: N = 2", two, overwrite(own + 96, objects.record(two, 2, T, zone=True))
+    )
     objects.refuse("both records without flag", two, overwrite(own + 96, objects.record(two, 1, x)))
     one = "zone, no own record, 5240320"
     total = objects.valid[one]["stored_size"]
     objects.refuse("an own record too", one, insert(total - 96, objects.record(one, 1, 5_240_320)))
-    objects.refuse("an own record for 96 bytes less too", one, insert(total - 96, objects.record(one, 1, 5_240_224)))
-    objects.refuse("an own record in place of the last 96 bytes", one, overwrite(total - 192, objects.record(one, 1, 5_240_224)))
+    objects.refuse(
+        "an own record for 96 bytes less too",
+        one,
+        insert(total - 96, objects.record(one, 1, 5_240_224)),
+    )
+    objects.refuse(
+        "an own record in place of the last 96 bytes",
+        one,
+        overwrite(total - 192, objects.record(one, 1, 5_240_224)),
+    )
     above, total = "above the zone", objects.valid["above the zone"]["stored_size"]
     for l in (5_240_416, T + 96, T + 95):
-        objects.refuse(f"zone record: L = {l}", above, overwrite(total - 96, objects.record(above, 1, l, zone=True)))
+        objects.refuse(
+            f"zone record: L = {l}",
+            above,
+            overwrite(total - 96, objects.record(above, 1, l, zone=True)),
+        )
     below, total = "below the zone", objects.valid["below the zone"]["stored_size"]
     record = objects.record(below, 1, T - 1, zone=True)
     objects.refuse("a zone record too", below, insert(total, record))

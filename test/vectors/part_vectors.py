@@ -67,8 +67,8 @@ class PartStreams:
 
     def refuse(self, name: str, of: str, *ops: Case, **read: Any) -> None:
         base = self.valid[of]
-        dek = bytes.fromhex(read.get("dek", base["dek"]))
-        n, x = read.get("n", base["n"]), read.get("x", base["x"])
+        told = {**base, **read}
+        dek, n, x = bytes.fromhex(told["dek"]), told["n"], told["x"]
         stored = apply_ops(self.bytes[of], list(ops), self.bytes.__getitem__)
         whole = plaintext(base["seed"], base["x"])
         answer = refused_read(nf.read_part(dek, n, x, nf.BytesSource(stored)), whole)
@@ -104,7 +104,9 @@ def refuse_flips(streams: PartStreams) -> None:
     for package, size in enumerate((65536, 65536, 1)):
         start = P * package
         for byte in range(16):
-            streams.refuse(f"package {package}: header byte {byte} flipped", three, flip(start + byte))
+            streams.refuse(
+                f"package {package}: header byte {byte} flipped", three, flip(start + byte)
+            )
         streams.refuse(f"package {package}: final flag flipped", three, flip(start + 4, 0x80))
         spots = {"first": 16, "last": 16 + size - 1}
         for spot, at in spots.items():
@@ -169,7 +171,7 @@ def refuse_splices(streams: PartStreams) -> None:
 
 
 def refuse_sealed(streams: PartStreams) -> None:
-    """Packages that a holder of the key sealed in a wrong form: only the checks of §4.1 catch them."""
+    """Packages that a holder of the key sealed in a wrong form: the tag is right."""
     three = "131073 bytes"
 
     def add(name: str, package: int, **changes: Any) -> None:
@@ -202,7 +204,9 @@ def valid_records() -> Dict[str, nf.EndRecord]:
         "last part empty": nf.EndRecord(2, 0),
         "part 10000": nf.EndRecord(10_000, 5_366_088_832),
         "zone, smallest": nf.EndRecord(1, nf.THRESHOLD, zone=True),
-        "zone, largest": nf.EndRecord(3, nf.THRESHOLD + 95, zone=True, algorithm=2, checksum=made("z", 4)),
+        "zone, largest": nf.EndRecord(
+            3, nf.THRESHOLD + 95, zone=True, algorithm=2, checksum=made("z", 4)
+        ),
         "checksum of zeros": nf.EndRecord(1, 1, algorithm=3, checksum=bytes(8)),
     }
     names = {1: "CRC32", 2: "CRC32C", 3: "CRC64NVME", 4: "SHA-1", 5: "SHA-256"}
@@ -249,9 +253,7 @@ def oddly_sealed(good: bytes) -> Dict[str, bytes]:
         "without the final flag": nf.seal_with_header(key, nf.header_of(64, plain), 0, good),
         "version 1.0": nf.seal_with_header(key, b"\x10" + header[1:], 0, good),
         "cipher 1": nf.seal_with_header(key, b"\x20\x01" + header[2:], 0, good),
-        "a header that says 65 bytes": nf.seal_with_header(
-            key, nf.header_of(65, final), 0, good
-        ),
+        "a header that says 65 bytes": nf.seal_with_header(key, nf.header_of(65, final), 0, good),
         "package number 1": nf.seal_with_header(key, header, 1, good),
         "a payload of 63 bytes": nf.seal_payload(DEK, good[:63]),
         "a payload of 65 bytes": nf.seal_payload(DEK, good + b"\x00"),
@@ -271,7 +273,13 @@ def end_records() -> Case:
             raise AssertionError(name)
         fields = {**record._asdict(), "checksum": record.checksum.hex()}
         valid.append(
-            {"name": name, "dek": DEK.hex(), **fields, "payload": payload.hex(), "stored": stored.hex()}
+            {
+                "name": name,
+                "dek": DEK.hex(),
+                **fields,
+                "payload": payload.hex(),
+                "stored": stored.hex(),
+            }
         )
     good = nf.marshal_record(nf.EndRecord(1, 17))
     sealed = {name: nf.seal_payload(DEK, payload) for name, payload in bad_payloads().items()}
