@@ -15,7 +15,12 @@ const piece = Buffer.alloc(256 * 1024, 0x5a)
 /** Sends one signed request and reads the answer to its end; gives the number of body bytes. */
 export function send(
   target: Target,
-  call: { readonly method: string; readonly path: string; readonly size?: number; readonly range?: string },
+  call: {
+    readonly method: string
+    readonly path: string
+    readonly size?: number
+    readonly range?: string
+  },
 ): Promise<number> {
   const size = call.size ?? 0
   const { headers } = signRequest(

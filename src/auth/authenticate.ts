@@ -81,7 +81,8 @@ export function authenticate(head: RequestHead, options: AuthenticateOptions): A
 function readClaim(head: RequestHead, now: Date): Claim {
   const authorization = head.headers.get('authorization')
   const isPresigned = queryValue(head.target, 'X-Amz-Algorithm') !== null
-  const isV2 = queryValue(head.target, 'AWSAccessKeyId') !== null || /^AWS /.test(authorization ?? '')
+  const isV2 =
+    queryValue(head.target, 'AWSAccessKeyId') !== null || (authorization ?? '').startsWith('AWS ')
   if (isV2) {
     throw new S3Error(
       'InvalidRequest',
@@ -147,7 +148,10 @@ function presignedClaim({ target, headers }: RequestHead, now: Date): Claim {
   const amzDate = value('X-Amz-Date') ?? ''
   const time = parseAmzDate(amzDate)
   if (time === null) {
-    throw new S3Error(code, 'X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd\'T\'HHmmss\'Z\'"')
+    throw new S3Error(
+      code,
+      "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"",
+    )
   }
   const expires = value('X-Amz-Expires') ?? ''
   if (!/^\d{1,9}$/.test(expires) || Number(expires) < 1) {
@@ -159,7 +163,8 @@ function presignedClaim({ target, headers }: RequestHead, now: Date): Claim {
       `X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than ${maxExpiresSeconds} seconds`,
     )
   }
-  if (time - now.getTime() > maxSkewMs) throw new S3Error('AccessDenied', 'Request is not valid yet')
+  if (time - now.getTime() > maxSkewMs)
+    throw new S3Error('AccessDenied', 'Request is not valid yet')
   const endMs = time + Number(expires) * 1000
   if (now.getTime() > endMs) {
     throw new S3Error('AccessDenied', 'Request has expired', {
@@ -196,7 +201,10 @@ function withCode<T>(code: SyntaxCode, parse: () => T): T {
 
 function checkDay(parsed: ParsedSignature, amzDate: string, { code }: { code: SyntaxCode }): void {
   if (amzDate.startsWith(parsed.day)) return
-  throw new S3Error(code, `Invalid credential date "${parsed.day}". This date is not the same as X-Amz-Date: "${amzDate.slice(0, 8)}".`)
+  throw new S3Error(
+    code,
+    `Invalid credential date "${parsed.day}". This date is not the same as X-Amz-Date: "${amzDate.slice(0, 8)}".`,
+  )
 }
 
 function checkRegion(parsed: ParsedSignature, region: string): void {
@@ -218,9 +226,13 @@ function checkSignedHeaders(headers: HeaderMap, parsed: ParsedSignature): void {
   // A presigned URL may be used with a payload hash that wasn't known when it was signed.
   const [first] = unsigned.filter((name) => name !== 'x-amz-content-sha256')
   if (first === undefined) return
-  throw new S3Error('AccessDenied', 'There were headers present in the request which were not signed', {
-    fields: { HeadersNotSigned: unsigned.join(', ') },
-  })
+  throw new S3Error(
+    'AccessDenied',
+    'There were headers present in the request which were not signed',
+    {
+      fields: { HeadersNotSigned: unsigned.join(', ') },
+    },
+  )
 }
 
 function tooSkewed(amzDate: string, now: Date): S3Error {

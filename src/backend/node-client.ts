@@ -79,7 +79,10 @@ export class NodeBackendClient implements BackendClient {
         response.body.abort(new BackendError('PROTOCOL', `backend answered ${response.status}`))
       } catch (error) {
         if (!canRetry || request.signal.aborted || !(error instanceof BackendError)) throw error
-        this.#log.debug({ err: error, request_id: request.requestId }, 'backend request is repeated')
+        this.#log.debug(
+          { err: error, request_id: request.requestId },
+          'backend request is repeated',
+        )
       }
       await sleep(backoffMs(attempt), undefined, { signal: request.signal })
     }
@@ -103,7 +106,8 @@ export class NodeBackendClient implements BackendClient {
       : plainSink
     // An answer before the end of the body is a refusal: whoever is writing must stop.
     response.then(
-      (early) => plainSink.fail(new BackendError('REFUSED', `backend answered ${early.status} early`)),
+      (early) =>
+        plainSink.fail(new BackendError('REFUSED', `backend answered ${early.status} early`)),
       (error: Error) => plainSink.fail(error),
     )
     return { sink, response }
@@ -152,7 +156,8 @@ export class NodeBackendClient implements BackendClient {
       setHost: false,
       maxHeaderSize: 64 * 1024,
     }
-    const outgoing = this.#url.protocol === 'https:' ? https.request(options) : http.request(options)
+    const outgoing =
+      this.#url.protocol === 'https:' ? https.request(options) : http.request(options)
     outgoing.on('socket', (socket) => watchConnect(outgoing, socket, connectTimeoutMs))
     const onAbort = (): void => {
       outgoing.destroy(new BackendError('ABORTED', 'request given up'))
@@ -205,7 +210,10 @@ function backoffMs(attempt: number): number {
 
 /** What `node:http` refuses in a path although clients send it. */
 function escapeRaw(raw: string): string {
-  return raw.replace(/[^!-~]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`)
+  return raw.replace(
+    /[^!-~]/g,
+    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  )
 }
 
 function watchConnect(outgoing: ClientRequest, socket: Socket, timeoutMs: number): void {
@@ -227,7 +235,10 @@ function brokenBackend(what: 'cut' | 'stalled'): BackendError {
 function toBackendError(cause: unknown): BackendError {
   if (cause instanceof BackendError) return cause
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
-  const isConnect = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ERR_TLS|CERT_|UNABLE_|SELF_SIGNED|DEPTH_)/.test(code)
+  const isConnect =
+    /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ERR_TLS|CERT_|UNABLE_|SELF_SIGNED|DEPTH_)/.test(
+      code,
+    )
   return new BackendError(
     isConnect ? 'CONNECT' : 'RESET',
     `backend ${isConnect ? "can't be reached" : 'broke the connection off'}${code ? ` (${code})` : ''}`,

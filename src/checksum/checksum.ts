@@ -22,19 +22,16 @@ export const checksumSizes: Readonly<Record<ChecksumAlgorithm, number>> = {
   SHA256: 32,
 }
 
+const hashes: Readonly<Record<ChecksumAlgorithm, () => IncrementalHash>> = {
+  CRC32: () => new Crc32(),
+  CRC32C: () => new Crc32c(),
+  CRC64NVME: () => new Crc64Nvme(),
+  SHA1: () => createCryptoHash('sha1'),
+  SHA256: () => createCryptoHash('sha256'),
+}
+
 export function createChecksum(algorithm: ChecksumAlgorithm): IncrementalHash {
-  switch (algorithm) {
-    case 'CRC32':
-      return new Crc32()
-    case 'CRC32C':
-      return new Crc32c()
-    case 'CRC64NVME':
-      return new Crc64Nvme()
-    case 'SHA1':
-      return createCryptoHash('sha1')
-    case 'SHA256':
-      return createCryptoHash('sha256')
-  }
+  return hashes[algorithm]()
 }
 
 export function createCryptoHash(algorithm: 'md5' | 'sha1' | 'sha256'): IncrementalHash {

@@ -96,7 +96,9 @@ export async function readXml(response: BackendResponse): Promise<XmlElement> {
     root = parseXml(body, { maxBytes: maxBackendXmlSize })
   } catch (cause) {
     if (!(cause instanceof XmlError)) throw cause
-    throw new BackendError('PROTOCOL', `backend answered malformed XML: ${cause.message}`, { cause })
+    throw new BackendError('PROTOCOL', `backend answered malformed XML: ${cause.message}`, {
+      cause,
+    })
   }
   if (root.name === 'Error') {
     throw new BackendFailure({ status: 500, headers: { 'content-type': 'application/xml' }, body })

@@ -107,7 +107,7 @@ function matchParts(
     if (!part || part.etag !== toBackendEtag(etag.replaceAll('"', ''))) {
       throw new S3Error(
         'InvalidPart',
-        'One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part\'s entity tag.',
+        "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",
         { fields: { PartNumber: String(number), ETag: etag } },
       )
     }

@@ -190,13 +190,19 @@ export async function headSource(
   )
   if (response.status === 304 || response.status === 412) {
     await discardBody(response)
-    throw new S3Error('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold', {
-      fields: { Condition: 'x-amz-copy-source-If-*' },
-    })
+    throw new S3Error(
+      'PreconditionFailed',
+      'At least one of the pre-conditions you specified did not hold',
+      {
+        fields: { Condition: 'x-amz-copy-source-If-*' },
+      },
+    )
   }
   if (response.status === 404) {
     await discardBody(response)
-    throw new S3Error('NoSuchKey', 'The specified key does not exist.', { fields: { Key: from.key } })
+    throw new S3Error('NoSuchKey', 'The specified key does not exist.', {
+      fields: { Key: from.key },
+    })
   }
   await discardBody(await expectSuccess(response))
   return storedObject({ bucket: from.bucket, key: from.key }, response)
@@ -255,6 +261,9 @@ function answer(plan: CopyPlan, done: CopyDone): { headers: HeaderRecord; body: 
       ...encryptionHeaders(plan.envelope),
       'content-type': 'application/xml',
     },
-    body: serializeXml({ ...result, attributes: { xmlns: 'http://s3.amazonaws.com/doc/2006-03-01/' } }),
+    body: serializeXml({
+      ...result,
+      attributes: { xmlns: 'http://s3.amazonaws.com/doc/2006-03-01/' },
+    }),
   }
 }

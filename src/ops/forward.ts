@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto'
 import { forwardedHeaders } from '../s3/request-headers.ts'
-import { backendRequest, discardBody, expectSuccess, forwardedQuery, readXml, relay } from './backend-call.ts'
+import {
+  backendRequest,
+  discardBody,
+  expectSuccess,
+  forwardedQuery,
+  readXml,
+  relay,
+} from './backend-call.ts'
 import { tolerateOutage } from './layout-record.ts'
 import { requestBucket } from './object-place.ts'
 import type { OperationContext, OperationHandler } from './operation.ts'

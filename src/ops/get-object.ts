@@ -19,7 +19,12 @@ import {
 } from './object-reader.ts'
 import type { OperationContext, OperationHandler } from './operation.ts'
 import type { Services } from './services.ts'
-import { encryptionHeaders, simplePlainSize, storedObject, type StoredObject } from './stored-object.ts'
+import {
+  encryptionHeaders,
+  simplePlainSize,
+  storedObject,
+  type StoredObject,
+} from './stored-object.ts'
 
 /** GetObject, whole, by Range or by partNumber. */
 export function getObject(services: Services): OperationHandler {
@@ -102,7 +107,10 @@ function contentRange(span: Span<PlainBytes>, size: PlainBytes): HeaderRecord {
 }
 
 /** The Range header, unless If-Range names another version than the object's (RFC 9110 §13.1.5). */
-function applicableRange(context: OperationContext, object: StoredObject): ReturnType<typeof parseRange> {
+function applicableRange(
+  context: OperationContext,
+  object: StoredObject,
+): ReturnType<typeof parseRange> {
   const ifRange = context.headers.get('if-range')
   const range = parseRange(context.headers.get('range'))
   if (ifRange === undefined || range === null) return range

@@ -42,7 +42,10 @@ async function findTokens(
     return await services.store.findUploads(requestBucket(context), ids)
   } catch (error) {
     if (!(error instanceof StateUnavailableError)) throw error
-    context.log.warn({ err: error }, 'state store unavailable: upload ids are shown as the backend has them')
+    context.log.warn(
+      { err: error },
+      'state store unavailable: upload ids are shown as the backend has them',
+    )
     return new Map()
   }
 }

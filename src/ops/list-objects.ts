@@ -78,7 +78,9 @@ async function noteEmptyBucket(
   const { target, operation } = context
   const names = ['prefix', 'marker', 'start-after', 'continuation-token', 'delimiter']
   const isWhole = names.every((name) => (queryValue(target, name) ?? '') === '')
-  const isEmpty = !list.children.some(({ name }) => /^(Contents|CommonPrefixes|Version|DeleteMarker)$/.test(name))
+  const isEmpty = !list.children.some(({ name }) =>
+    /^(Contents|CommonPrefixes|Version|DeleteMarker)$/.test(name),
+  )
   const bucket = requestBucket(context)
   if (operation === 'ListObjectVersions' || !isWhole || !isEmpty) return
   if (queryValue(target, 'max-keys') === '0' || services.layouts.isBucketComplete(bucket)) return

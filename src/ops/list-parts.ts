@@ -2,7 +2,12 @@ import { S3Error } from '../s3/errors.ts'
 import { toClientEtag } from '../s3/etag.ts'
 import { queryValue } from '../s3/target.ts'
 import { element, s3Document, type XmlElement } from '../s3/xml.ts'
-import { clientPartSize, isAppendedRecord, listBackendParts, type BackendPart } from './backend-parts.ts'
+import {
+  clientPartSize,
+  isAppendedRecord,
+  listBackendParts,
+  type BackendPart,
+} from './backend-parts.ts'
 import { objectPlace } from './object-place.ts'
 import type { OperationContext, OperationHandler } from './operation.ts'
 import type { Services } from './services.ts'
@@ -17,7 +22,10 @@ export function listParts(services: Services): OperationHandler {
     upload.dek.destroy()
     const { parts, firstPage } = await listBackendParts(context, services, upload.backendUploadId)
     const marker = countParameter(context, 'part-number-marker', { fallback: 0 })
-    const limit = Math.min(countParameter(context, 'max-parts', { fallback: maxPageSize }), maxPageSize)
+    const limit = Math.min(
+      countParameter(context, 'max-parts', { fallback: maxPageSize }),
+      maxPageSize,
+    )
     const rest = parts.filter((part) => part.number > marker && !isAppendedRecord(part, parts))
     const page = rest.slice(0, limit)
     const { bucket, key } = objectPlace(context)

@@ -2,7 +2,13 @@ import { StateUnavailableError, type LayoutRecord } from '../state/ports.ts'
 import { S3Error } from '../s3/errors.ts'
 import { IntegrityError } from '../stream/errors.ts'
 import { minPartSize, objectPlainSize, partStoredSize } from '../stream/sizes.ts'
-import { backendRequest, buildQuery, BackendFailure, discardBody, expectSuccess } from './backend-call.ts'
+import {
+  backendRequest,
+  buildQuery,
+  BackendFailure,
+  discardBody,
+  expectSuccess,
+} from './backend-call.ts'
 import { multipartLayout } from './multipart-layout.ts'
 import { requestBucket } from './object-place.ts'
 import type { OperationContext } from './operation.ts'

@@ -127,7 +127,8 @@ async function inferredLayout(
   const size = uniformPartSize(tail, object.storedSize)
   if (size === null) return null
   const layout = Layout.uniform(tail, size)
-  if (size > 0 && tail.lastPart > 1 && !(await opensFirstPackage(object.dek, size, read))) return null
+  if (size > 0 && tail.lastPart > 1 && !(await opensFirstPackage(object.dek, size, read)))
+    return null
   return { layout, origin: 'inferred' }
 }
 

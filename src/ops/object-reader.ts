@@ -12,12 +12,7 @@ import { backendRequest, expectSuccess } from './backend-call.ts'
 import { multipartLayout, rediscoverLayout } from './multipart-layout.ts'
 import type { OperationContext } from './operation.ts'
 import type { Services } from './services.ts'
-import {
-  isSameVersion,
-  simplePlainSize,
-  storedObject,
-  type StoredObject,
-} from './stored-object.ts'
+import { isSameVersion, simplePlainSize, storedObject, type StoredObject } from './stored-object.ts'
 
 /** How often a read starts over because the object was replaced meanwhile. */
 const maxAttempts = 3

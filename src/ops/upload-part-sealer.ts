@@ -22,8 +22,7 @@ export class UploadPartSealer {
     this.#number = number
     this.#size = size
     this.#sealer = new PartSealer(dek.partKey(number, size), size)
-    this.storedSize =
-      partStoredSize(size) + (hasOwnEndRecord(number, size) ? endRecordSize : 0)
+    this.storedSize = partStoredSize(size) + (hasOwnEndRecord(number, size) ? endRecordSize : 0)
   }
 
   push(plain: Buffer, out: Buffer[]): void {

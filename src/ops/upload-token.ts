@@ -21,9 +21,10 @@ export async function openUpload(
 ): Promise<OpenUpload> {
   const token = queryValue(context.target, 'uploadId') ?? ''
   try {
-    const { backendUploadId, envelope, verify } = parseUploadToken(token)
+    const parsed = parseUploadToken(token)
+    const { backendUploadId, envelope } = parsed
     const dek = await services.keys.open(objectPlace(context), envelope)
-    verify(dek)
+    parsed.verify(dek)
     return { backendUploadId, envelope, dek, token }
   } catch (error) {
     if (!(error instanceof IntegrityError)) throw error

@@ -94,7 +94,9 @@ export class AwsChunkedDecoder {
       return
     }
     const { signer, decodedLength } = this.#options
-    const pattern = signer ? /^([0-9a-fA-F]{1,16});chunk-signature=([0-9a-f]{64})$/ : /^([0-9a-fA-F]{1,16})$/
+    const pattern = signer
+      ? /^([0-9a-fA-F]{1,16});chunk-signature=([0-9a-f]{64})$/
+      : /^([0-9a-fA-F]{1,16})$/
     const [, sizeText, signature = ''] = pattern.exec(line) ?? []
     if (sizeText === undefined) throw malformed('a chunk header is malformed')
     const size = parseInt(sizeText, 16)

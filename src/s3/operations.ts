@@ -33,7 +33,13 @@ const readParameters = ['versionId', 'partNumber', ...responseOverrides]
  * parameter or header is never taken for another that it resembles.
  */
 const operations = {
-  ListBuckets: row('GET', 'service', 'forward', [], ['max-buckets', 'continuation-token', 'prefix', 'bucket-region']),
+  ListBuckets: row(
+    'GET',
+    'service',
+    'forward',
+    [],
+    ['max-buckets', 'continuation-token', 'prefix', 'bucket-region'],
+  ),
   CreateBucket: row('PUT', 'bucket', 'forward', []),
   HeadBucket: row('HEAD', 'bucket', 'forward', []),
   DeleteBucket: row('DELETE', 'bucket', 'forward', []),
@@ -41,25 +47,27 @@ const operations = {
   GetBucketVersioning: row('GET', 'bucket', 'forward', ['versioning']),
   PutBucketVersioning: row('PUT', 'bucket', 'forward', ['versioning']),
   ListObjects: row('GET', 'bucket', 'rewrite', [], [...listParameters, 'marker']),
-  ListObjectsV2: row('GET', 'bucket', 'rewrite', ['list-type'], [
-    ...listParameters,
-    'continuation-token',
-    'fetch-owner',
-    'start-after',
-  ]),
-  ListObjectVersions: row('GET', 'bucket', 'rewrite', ['versions'], [
-    ...listParameters,
-    'key-marker',
-    'version-id-marker',
-  ]),
-  ListMultipartUploads: row('GET', 'bucket', 'rewrite', ['uploads'], [
-    'delimiter',
-    'encoding-type',
-    'key-marker',
-    'max-uploads',
-    'prefix',
-    'upload-id-marker',
-  ]),
+  ListObjectsV2: row(
+    'GET',
+    'bucket',
+    'rewrite',
+    ['list-type'],
+    [...listParameters, 'continuation-token', 'fetch-owner', 'start-after'],
+  ),
+  ListObjectVersions: row(
+    'GET',
+    'bucket',
+    'rewrite',
+    ['versions'],
+    [...listParameters, 'key-marker', 'version-id-marker'],
+  ),
+  ListMultipartUploads: row(
+    'GET',
+    'bucket',
+    'rewrite',
+    ['uploads'],
+    ['delimiter', 'encoding-type', 'key-marker', 'max-uploads', 'prefix', 'upload-id-marker'],
+  ),
   DeleteObjects: row('POST', 'bucket', 'forward', ['delete']),
   PutObject: row('PUT', 'object', 'encrypt', [], [], false),
   CopyObject: row('PUT', 'object', 'rewrite', [], [], true),
@@ -74,7 +82,13 @@ const operations = {
   CreateMultipartUpload: row('POST', 'object', 'encrypt', ['uploads']),
   UploadPart: row('PUT', 'object', 'encrypt', ['partNumber', 'uploadId'], [], false),
   UploadPartCopy: row('PUT', 'object', 'encrypt', ['partNumber', 'uploadId'], [], true),
-  ListParts: row('GET', 'object', 'rewrite', ['uploadId'], ['max-parts', 'part-number-marker', 'encoding-type']),
+  ListParts: row(
+    'GET',
+    'object',
+    'rewrite',
+    ['uploadId'],
+    ['max-parts', 'part-number-marker', 'encoding-type'],
+  ),
   CompleteMultipartUpload: row('POST', 'object', 'encrypt', ['uploadId']),
   AbortMultipartUpload: row('DELETE', 'object', 'rewrite', ['uploadId']),
 } as const satisfies Record<string, OperationRow>
@@ -100,12 +114,12 @@ const rows: readonly [OperationName, OperationRow][] = Object.entries(operations
 )
 
 /** Every operation with its policy, for the documentation and its tests. */
-export const operationTable: readonly (OperationRow & { readonly name: OperationName })[] = rows.map(
-  ([name, entry]) => ({ name, ...entry }),
-)
+export const operationTable: readonly (OperationRow & { readonly name: OperationName })[] =
+  rows.map(([name, entry]) => ({ name, ...entry }))
 
 /** Parameters of presigned URLs and SDKs, which change no operation's meaning. */
-const signatureParameters = /^(X-Amz-(Algorithm|Credential|Date|Expires|SignedHeaders|Signature|Content-Sha256|Security-Token)|x-id)$/
+const signatureParameters =
+  /^(X-Amz-(Algorithm|Credential|Date|Expires|SignedHeaders|Signature|Content-Sha256|Security-Token)|x-id)$/
 
 const knownAmzHeaders =
   /^x-amz-(acl|bypass-governance-retention|bucket-object-lock-enabled|checksum-(algorithm|crc32|crc32c|crc64nvme|sha1|sha256|mode|type)|content-sha256|copy-source(-if-(match|none-match|modified-since|unmodified-since)|-range)?|date|decoded-content-length|expected-bucket-owner|source-expected-bucket-owner|grant-[a-z-]+|meta-.+|metadata-directive|mfa|mp-object-size|object-lock-(mode|retain-until-date|legal-hold)|object-ownership|optional-object-attributes|request-payer|sdk-checksum-algorithm|server-side-encryption(-aws-kms-key-id|-bucket-key-enabled|-context)?|storage-class|tagging|tagging-directive|trailer|user-agent|website-redirect-location)$/
@@ -125,14 +139,16 @@ export function route(request: RoutedRequest): OperationName {
     })
   }
   checkHeaders(headers)
-  const names = new Set(target.query.map(({ name }) => name).filter((name) => !signatureParameters.test(name)))
+  const names = new Set(
+    target.query.map(({ name }) => name).filter((name) => !signatureParameters.test(name)),
+  )
   const scope = target.bucket === null ? 'service' : target.rawKey === '' ? 'bucket' : 'object'
   const found = rows.find(([name, entry]) => isMatch(name, entry, { request, scope, names }))
   if (found) return found[0]
   const what = [...names].toSorted().join('&')
-  throw notImplemented(
-    `${method} of ${scope === 'service' ? 'the service' : `${scope === 'object' ? 'an object' : 'a bucket'}`}${what === '' ? '' : ` with ?${what}`} is not supported by this proxy.`,
-  )
+  const subject = { service: 'the service', bucket: 'a bucket', object: 'an object' }[scope]
+  const query = what === '' ? '' : ` with ?${what}`
+  throw notImplemented(`${method} of ${subject}${query} is not supported by this proxy.`)
 }
 
 function isMatch(
@@ -155,7 +171,9 @@ function isMatch(
 function checkHeaders(headers: HeaderMap): void {
   for (const name of headers.keys()) {
     if (/^x-amz-(copy-source-)?server-side-encryption-customer-/.test(name)) {
-      throw notImplemented('Customer-provided keys (SSE-C) are not supported: the proxy holds the keys.')
+      throw notImplemented(
+        'Customer-provided keys (SSE-C) are not supported: the proxy holds the keys.',
+      )
     }
     if (name.startsWith('x-amz-') && !knownAmzHeaders.test(name)) {
       throw notImplemented(`The header ${name} is not supported by this proxy.`)

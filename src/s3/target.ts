@@ -137,7 +137,7 @@ export interface CopySource {
 
 /** Parses `x-amz-copy-source`: `[/]bucket/key[?versionId=ID]`, percent-encoded or not. */
 export function parseCopySource(header: string): CopySource {
-  const [rawPath = '', rawQuery] = splitVersion(header)
+  const [rawPath, rawQuery] = splitVersion(header)
   const path = decodeCopySource(rawPath).replace(/^\//, '')
   const slash = path.indexOf('/')
   const bucket = path.slice(0, Math.max(slash, 0))
@@ -153,7 +153,9 @@ export function parseCopySource(header: string): CopySource {
 
 function splitVersion(header: string): [string, string | undefined] {
   const at = header.lastIndexOf('?versionId=')
-  return at < 0 ? [header, undefined] : [header.slice(0, at), header.slice(at + '?versionId='.length)]
+  return at < 0
+    ? [header, undefined]
+    : [header.slice(0, at), header.slice(at + '?versionId='.length)]
 }
 
 /** Some clients send the header unencoded: then a stray percent sign stands for itself. */

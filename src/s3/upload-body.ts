@@ -33,7 +33,11 @@ export class UploadBody {
   readonly plaintextSize: number
   readonly #decoder: AwsChunkedDecoder | null
   readonly #checks: readonly { readonly hash: IncrementalHash; verify(digest: Buffer): void }[]
-  readonly #checksum: { algorithm: ChecksumAlgorithm; hash: IncrementalHash; expected: Buffer | null } | null
+  readonly #checksum: {
+    algorithm: ChecksumAlgorithm
+    hash: IncrementalHash
+    expected: Buffer | null
+  } | null
   #received = 0
 
   /** Throws S3Error for what can't be right before the body is read. */
@@ -57,7 +61,7 @@ export class UploadBody {
   finish(): VerifiedBody {
     const trailers = this.#decoder?.finish() ?? new Map<string, string>()
     if (this.#received !== this.plaintextSize) throw incompleteBody()
-    for (const { hash, verify } of this.#checks) verify(hash.digest())
+    for (const check of this.#checks) check.verify(check.hash.digest())
     if (!this.#checksum) return { checksum: null }
     const { algorithm, hash } = this.#checksum
     const name = checksumHeader(algorithm)
@@ -166,13 +170,18 @@ function requestedChecksum(headers: HeaderMap, hasTrailer: boolean) {
 }
 
 function trailerAlgorithms(headers: HeaderMap): ChecksumAlgorithm[] {
-  const names = (headers.get('x-amz-trailer') ?? '').split(',').map((name) => name.trim().toLowerCase())
+  const names = (headers.get('x-amz-trailer') ?? '')
+    .split(',')
+    .map((name) => name.trim().toLowerCase())
   return names
     .filter((name) => name !== '')
     .map((name) => {
       const algorithm = checksumAlgorithms.find((candidate) => checksumHeader(candidate) === name)
       if (algorithm) return algorithm
-      throw new S3Error('InvalidRequest', 'The value specified in the x-amz-trailer header is not supported')
+      throw new S3Error(
+        'InvalidRequest',
+        'The value specified in the x-amz-trailer header is not supported',
+      )
     })
 }
 

@@ -44,7 +44,8 @@ export function parseXml(bytes: Buffer, limits: XmlLimits): XmlElement {
   })
   parser.on('opentag', ({ name, attributes }) => {
     elements += 1
-    if (stack.length > maxDepth || elements > maxElements) throw new XmlError('document is too deep')
+    if (stack.length > maxDepth || elements > maxElements)
+      throw new XmlError('document is too deep')
     stack.push({ name, attributes, children: [], text: '' })
   })
   const addText = (text: string): void => {

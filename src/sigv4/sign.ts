@@ -1,6 +1,13 @@
 import { canonicalRequest, sha256Hex, type SignableRequest } from './canonical.ts'
 import { ChunkSigner } from './chunk-signature.ts'
-import { algorithm, amzDate, credentialScope, hmac, signingKey, stringToSign } from './signing-key.ts'
+import {
+  algorithm,
+  amzDate,
+  credentialScope,
+  hmac,
+  signingKey,
+  stringToSign,
+} from './signing-key.ts'
 
 export interface SigningOptions {
   readonly accessKeyId: string
@@ -38,6 +45,11 @@ export function signRequest(request: SignableRequest, options: SigningOptions): 
     `SignedHeaders=${signedHeaders.join(';')}, Signature=${signature}`
   return {
     headers: { ...headers, authorization },
-    chunkSigner: new ChunkSigner({ signingKey: key, scope, amzDate: date, seedSignature: signature }),
+    chunkSigner: new ChunkSigner({
+      signingKey: key,
+      scope,
+      amzDate: date,
+      seedSignature: signature,
+    }),
   }
 }

@@ -22,7 +22,7 @@ export function signingKey(secretAccessKey: string, day: string, region: string)
   const id = `${day}/${region}/${secretAccessKey}`
   const cached = cache.get(id)
   if (cached) return cached
-  const key = [day, region, service, terminator].reduce(
+  const key = [day, region, service, terminator].reduce<Buffer>(
     (previous, text) => hmac(previous, text),
     Buffer.from(`AWS4${secretAccessKey}`, 'utf8'),
   )

@@ -1,7 +1,15 @@
 import { timingSafeEqual } from 'node:crypto'
 import { canonicalRequest, sha256Hex, type SignableRequest } from './canonical.ts'
 import { ChunkSigner } from './chunk-signature.ts'
-import { algorithm, credentialScope, hmac, service, signingKey, stringToSign, terminator } from './signing-key.ts'
+import {
+  algorithm,
+  credentialScope,
+  hmac,
+  service,
+  signingKey,
+  stringToSign,
+  terminator,
+} from './signing-key.ts'
 
 /** What a signature says about itself, from the Authorization header or a presigned query. */
 export interface ParsedSignature {

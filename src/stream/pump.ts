@@ -79,10 +79,11 @@ export function pump(
           const out: Buffer[] = []
           stage.finish(out)
           write(out)
-          if (!isOver) finish(() => {
-            sink.end()
-            resolve()
-          })
+          if (!isOver)
+            finish(() => {
+              sink.end()
+              resolve()
+            })
         }),
       error: fail,
     })

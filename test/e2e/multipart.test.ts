@@ -90,37 +90,44 @@ describe.each(backends())('multipart uploads on $name', (backend) => {
     ['a last part just above, without one', [5 * MiB, 5_240_330]],
   ]
 
-  test.each(layouts)('%s read back through either replica, whole and by range', async (name, sizes) => {
-    const Key = `layouts/${name}`
-    const { plain, bodies, etag } = await upload(Key, sizes)
-    for (const s3 of clients) {
-      const got = await s3.send(new GetObjectCommand({ Bucket, Key }))
-      expect(sha256Hex(await bodyBytes(got.Body))).toBe(sha256Hex(plain))
-      expect(got).toMatchObject({ ETag: etag, Metadata: { kept: 'yes' } })
-      const head = await s3.send(new HeadObjectCommand({ Bucket, Key }))
-      expect(head).toMatchObject({ ContentLength: plain.length, ETag: etag })
-    }
-    const list = await clients[0].send(new ListObjectsV2Command({ Bucket, Prefix: Key }))
-    expect(list.Contents?.find((o) => o.Key === Key)).toMatchObject({
-      Size: plain.length,
-      ETag: etag,
-    })
-    const borders = [0, 1, bodies[0]?.length ?? 0, plain.length - 1].filter((at) => at < plain.length)
-    for (const start of borders) {
-      const end = Math.min(plain.length, start + 100_000)
-      const from = Math.max(0, start - 50)
-      const got = await clients[0].send(
-        new GetObjectCommand({ Bucket, Key, Range: `bytes=${from}-${end - 1}` }),
+  test.each(layouts)(
+    '%s read back through either replica, whole and by range',
+    async (name, sizes) => {
+      const Key = `layouts/${name}`
+      const { plain, bodies, etag } = await upload(Key, sizes)
+      for (const s3 of clients) {
+        const got = await s3.send(new GetObjectCommand({ Bucket, Key }))
+        expect(sha256Hex(await bodyBytes(got.Body))).toBe(sha256Hex(plain))
+        expect(got).toMatchObject({ ETag: etag, Metadata: { kept: 'yes' } })
+        const head = await s3.send(new HeadObjectCommand({ Bucket, Key }))
+        expect(head).toMatchObject({ ContentLength: plain.length, ETag: etag })
+      }
+      const list = await clients[0].send(new ListObjectsV2Command({ Bucket, Prefix: Key }))
+      expect(list.Contents?.find((o) => o.Key === Key)).toMatchObject({
+        Size: plain.length,
+        ETag: etag,
+      })
+      const borders = [0, 1, bodies[0]?.length ?? 0, plain.length - 1].filter(
+        (at) => at < plain.length,
       )
-      expect((await bodyBytes(got.Body)).equals(plain.subarray(from, end))).toBe(true)
-    }
-  })
+      for (const start of borders) {
+        const end = Math.min(plain.length, start + 100_000)
+        const from = Math.max(0, start - 50)
+        const got = await clients[0].send(
+          new GetObjectCommand({ Bucket, Key, Range: `bytes=${from}-${end - 1}` }),
+        )
+        expect((await bodyBytes(got.Body)).equals(plain.subarray(from, end))).toBe(true)
+      }
+    },
+  )
 
   test('a part number gives exactly that part', async () => {
     const Key = 'part-numbers'
     const { bodies, plain } = await upload(Key, [5 * MiB, 5 * MiB, 777])
     for (const [index, body] of bodies.entries()) {
-      const got = await clients[0].send(new GetObjectCommand({ Bucket, Key, PartNumber: index + 1 }))
+      const got = await clients[0].send(
+        new GetObjectCommand({ Bucket, Key, PartNumber: index + 1 }),
+      )
       expect(got).toMatchObject({ PartsCount: 3, ContentLength: body.length })
       expect((await bodyBytes(got.Body)).equals(body)).toBe(true)
     }

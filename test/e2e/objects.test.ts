@@ -149,7 +149,7 @@ describe.each(backends())('objects on $name', (backend) => {
     'per%cent',
     'encoded%2Fslash',
     'ünïcödé/日本語',
-    "quotes'\"&<>",
+    'quotes\'"&<>',
     'a/b/c/d/e',
     'equals=and&amp;',
     'tilde~star*(paren)!',

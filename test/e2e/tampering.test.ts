@@ -71,7 +71,10 @@ describe.each(backends())('tampered objects on $name', (backend) => {
     ['a flipped end record', (body) => flip(body.length - 1)(body)],
     ['one byte cut off', (body) => body.subarray(0, -1)],
     ['a byte behind the end', (body) => Buffer.concat([body, Buffer.alloc(1)])],
-    ['a package dropped', (body) => Buffer.concat([body.subarray(0, packageSize), body.subarray(2 * packageSize)])],
+    [
+      'a package dropped',
+      (body) => Buffer.concat([body.subarray(0, packageSize), body.subarray(2 * packageSize)]),
+    ],
     [
       'two packages swapped',
       (body) =>
@@ -81,10 +84,7 @@ describe.each(backends())('tampered objects on $name', (backend) => {
           body.subarray(2 * packageSize),
         ]),
     ],
-    [
-      'a package doubled',
-      (body) => Buffer.concat([body.subarray(0, packageSize), body]),
-    ],
+    ['a package doubled', (body) => Buffer.concat([body.subarray(0, packageSize), body])],
     ['nothing left', () => Buffer.alloc(0)],
     ['plaintext in place of the ciphertext', (body) => Buffer.alloc(body.length, 'x')],
   ]
@@ -93,9 +93,7 @@ describe.each(backends())('tampered objects on $name', (backend) => {
     const Key = `changed/${name}`
     const plain = await put(Key, 3 * 65_536 - 100)
     const { body, metadata } = await stored(Key)
-    await direct.send(
-      new PutObjectCommand({ Bucket, Key, Body: change(body), Metadata: metadata }),
-    )
+    await direct.send(new PutObjectCommand({ Bucket, Key, Body: change(body), Metadata: metadata }))
     const { status, bytes, isWhole } = await read(Key)
     expect(isWhole && status === 200).toBe(false)
     expect([200, 500]).toContain(status)
@@ -144,16 +142,19 @@ describe.each(backends())('tampered objects on $name', (backend) => {
     expect(isWhole && status === 200).toBe(false)
   })
 
-  test.each(['', 'some plaintext'])('a plaintext object %j put there directly is refused', async (Body) => {
-    const Key = `plaintext/${Body.length}`
-    await direct.send(new PutObjectCommand({ Bucket, Key, Body }))
-    await expect(s3.send(new GetObjectCommand({ Bucket, Key }))).rejects.toMatchObject({
-      name: 'AccessDenied',
-    })
-    await expect(s3.send(new HeadObjectCommand({ Bucket, Key }))).rejects.toMatchObject({
-      $metadata: { httpStatusCode: 403 },
-    })
-  })
+  test.each(['', 'some plaintext'])(
+    'a plaintext object %j put there directly is refused',
+    async (Body) => {
+      const Key = `plaintext/${Body.length}`
+      await direct.send(new PutObjectCommand({ Bucket, Key, Body }))
+      await expect(s3.send(new GetObjectCommand({ Bucket, Key }))).rejects.toMatchObject({
+        name: 'AccessDenied',
+      })
+      await expect(s3.send(new HeadObjectCommand({ Bucket, Key }))).rejects.toMatchObject({
+        $metadata: { httpStatusCode: 403 },
+      })
+    },
+  )
 
   test('a damaged envelope is refused', async () => {
     await put('envelope', 1000)
