@@ -11,6 +11,7 @@ const allowed: Record<string, readonly string[]> = {
   checksum: [],
   config: [],
   observe: [],
+  demo: [],
   s3: ['stream', 'sigv4', 'checksum'],
   kms: ['stream', 'observe'],
   envelope: ['kms', 's3', 'stream', 'observe'],
@@ -20,7 +21,7 @@ const allowed: Record<string, readonly string[]> = {
   ops: ['auth', 'envelope', 'backend', 'state', 'kms', 's3', 'stream', 'checksum', 'observe'],
   'data-plane': ['ops', 'auth', 'envelope', 'backend', 'state', 'kms', 's3', 'stream', 'observe'],
   admin: ['ops', 'auth', 'envelope', 'backend', 'state', 'kms', 'observe'],
-  cli: ['server', 'config', 'kms', 'observe'],
+  cli: ['server', 'config', 'kms', 'observe', 'demo'],
 }
 
 /** Packages that only one folder may know. */
