@@ -1,6 +1,6 @@
 // The one file that runs on whatever Node (>= 20) a machine has: it installs the locked packages if
 // they are missing or outdated and hands over to the Node that the project pins.
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -25,28 +25,33 @@ function installPackages() {
   writeFileSync(installedLock, lock)
 }
 
-const node = (...args) => run(pinnedNode, args)
-const tool = (path, ...args) => node(join('node_modules', path), ...args)
+// For programs that run long and end in order: this process lives until they are gone, and hands on
+// the signals that a terminal doesn't send to both.
+function handOver(...args) {
+  const child = spawn(pinnedNode, args, { cwd: root, stdio: 'inherit' })
+  process.on('SIGINT', () => {})
+  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  child.on('error', (error) => {
+    throw error
+  })
+  child.on('exit', (code) => process.exit(code ?? 1))
+}
+
+const tool = (path, ...args) => run(pinnedNode, [join('node_modules', path), ...args])
+const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--config', 'test/vitest.config.ts']
 
 const commands = {
-  start: (args) => node('src/main.ts', 'start', ...args),
-  test: (args) => tool('vitest/vitest.mjs', 'run', '--config', 'test/vitest.config.ts', ...args),
+  start: (args) => handOver('src/main.ts', 'start', ...args),
+  test: (args) => handOver(...vitest, ...args),
   check: () => {
     tool('typescript/bin/tsc')
     tool('oxlint/bin/oxlint', '--type-aware', '--deny-warnings')
     tool('prettier/bin/prettier.cjs', '--check', '.')
-    tool(
-      'vitest/vitest.mjs',
-      'run',
-      '--config',
-      'test/vitest.config.ts',
-      '--exclude',
-      'test/e2e/**',
-    )
+    handOver(...vitest, '--project', 'unit')
   },
   format: () => tool('prettier/bin/prettier.cjs', '--write', '.'),
   build: () => tool('typescript/bin/tsc', '--project', 'src/tsconfig.json'),
-  bench: (args) => node('bench/main.ts', ...args),
+  bench: (args) => handOver('bench/main.ts', ...args),
 }
 
 const [name = '', ...args] = process.argv.slice(2)

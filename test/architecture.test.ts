@@ -12,6 +12,7 @@ const allowed: Record<string, readonly string[]> = {
   config: [],
   observe: [],
   http: ['stream'],
+  demo: [],
   s3: ['stream', 'sigv4', 'checksum'],
   kms: ['stream', 'observe'],
   envelope: ['kms', 's3', 'stream', 'observe'],
@@ -32,7 +33,7 @@ const allowed: Record<string, readonly string[]> = {
     'observe',
   ],
   admin: ['ops', 'auth', 'envelope', 'backend', 'state', 'kms', 'observe'],
-  cli: ['server', 'config', 'kms', 'observe'],
+  cli: ['server', 'config', 'kms', 'observe', 'demo'],
 }
 
 /** Packages that only one folder may know. */

@@ -1,23 +1,17 @@
 import { S3Client } from '@aws-sdk/client-s3'
+import type { S3ClientConfig } from '@aws-sdk/client-s3'
+import type { S3Target } from './services.ts'
 
-export interface S3Endpoint {
-  readonly endpoint: string
-  readonly region: string
-  readonly accessKeyId: string
-  readonly secretAccessKey: string
-}
-
-/** An SDK client as applications configure it, path addressing, one attempt. */
-export function s3Client(target: S3Endpoint): S3Client {
+/** An SDK client for a target, path-style and without retries; the caller destroys it. */
+export function s3Client(target: S3Target, config: S3ClientConfig = {}): S3Client {
+  const { endpoint, region, accessKeyId, secretAccessKey } = target
   return new S3Client({
-    endpoint: target.endpoint,
-    region: target.region,
+    endpoint,
+    region,
+    credentials: { accessKeyId, secretAccessKey },
     forcePathStyle: true,
     maxAttempts: 1,
-    credentials: {
-      accessKeyId: target.accessKeyId,
-      secretAccessKey: target.secretAccessKey,
-    },
+    ...config,
   })
 }
 
