@@ -14,7 +14,10 @@ export interface QueryRunner {
 
 /** An open database that speaks PostgreSQL's SQL. */
 export interface Database extends QueryRunner {
-  /** Runs `work` in one transaction: committed when it resolves, rolled back when it rejects. */
+  /**
+   * Runs `work` in one transaction: committed when it resolves, rolled back when it rejects. Nothing
+   * else may use the database meanwhile.
+   */
   transaction<Result>(work: (runner: QueryRunner) => Promise<Result>): Promise<Result>
   /** Ends all connections and releases what was locked. Never hangs on a dead peer. */
   close(): Promise<void>

@@ -15,7 +15,6 @@ export class SyncedNodeFs extends NodeFS {
     const { emscriptenOpts } = await super.init(pglite, options)
     const addFsync: (typeof preRun)[number] = (module) => {
       const operations: StreamOperations = module.NODEFS.stream_ops
-      // A failure must not look like an answer of PostgreSQL's: it goes up and ends the instance.
       operations.fsync = ({ nfd }) => {
         fsyncSync(nfd)
         return 0

@@ -1,100 +1,144 @@
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
-import { PGlite, messages } from '@electric-sql/pglite'
+import { mkdirSync } from 'node:fs'
+import { extname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
 import type { Database, OnLost, QueryRunner, Values } from './database.ts'
-import { SyncedNodeFs, syncEntry, syncTree } from './durable-files.ts'
 import { lockFolder } from './folder-lock.ts'
+import { PendingCalls } from './pending-calls.ts'
+import type {
+  StatementAnswer,
+  ThreadAnswer,
+  ThreadRequest,
+  ThreadSettings,
+} from './pglite-messages.ts'
 import { StateUnavailableError } from './ports.ts'
 import { isOutage } from './sql-state.ts'
 
-/**
- * PGlite starts PostgreSQL with -F (no fsync); here a commit must be on disk when it is acknowledged.
- * The small cache fits the few rows of the state store and spares 130 MB of memory.
- */
-const startParams = [
-  ...PGlite.defaultStartParams.filter((parameter) => parameter !== '-F'),
-  '-c',
-  'wal_sync_method=fsync',
-  '-c',
-  'shared_buffers=8MB',
-]
+/** Creating the database takes seconds, recovery after a crash may too. */
+const openTimeoutMs = 120_000
+const closeTimeoutMs = 10_000
+const maxPending = 10_000
+/** The source runs as .ts, the build as .js. */
+const threadFile = new URL(`./pglite-thread${extname(import.meta.url)}`, import.meta.url)
+
+export interface PgliteOptions {
+  /** For each answer. */
+  readonly timeoutMs: number
+  readonly onLost: OnLost
+}
 
 /**
  * Opens the embedded PostgreSQL in `folder`, which is created (mode 0700) if need be, and locks it
- * until close. Takes seconds when it creates the database, and blocks the event loop meanwhile.
- * Throws FolderLockedError while another process has it open.
+ * until close. It runs in a thread of its own. Throws FolderLockedError while another process has the
+ * folder open, StateUnavailableError if the database doesn't start.
  */
-export async function openPgliteDatabase(folder: string, onLost: OnLost): Promise<Database> {
+export async function openPgliteDatabase(
+  folder: string,
+  options: PgliteOptions,
+): Promise<Database> {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const unlock = await lockFolder(join(folder, 'lock'), { onLost })
+  const unlock = await lockFolder(join(folder, 'lock'), options)
+  const database = new PgliteDatabase(folder, { ...options, unlock })
   try {
-    const dataFolder = join(folder, 'pgdata')
-    if (!existsSync(dataFolder)) await createDatabase(folder, dataFolder)
-    const pglite = await start(dataFolder)
-    // No background process of PostgreSQL's does it here.
-    await pglite.exec('vacuum')
-    return new PgliteDatabase(pglite, unlock)
+    await database.opened()
+    return database
   } catch (error) {
-    unlock()
+    await database.close()
     throw error
   }
 }
 
-/** Creates the database aside and renames it, so that a crash can't leave half of one in place. */
-async function createDatabase(folder: string, dataFolder: string): Promise<void> {
-  const unfinished = join(folder, 'pgdata.unfinished')
-  rmSync(unfinished, { recursive: true, force: true })
-  mkdirSync(unfinished, { mode: 0o700 })
-  const pglite = await start(unfinished)
-  await pglite.close()
-  syncTree(unfinished)
-  renameSync(unfinished, dataFolder)
-  syncEntry(folder)
-}
-
-function start(dataFolder: string): Promise<PGlite> {
-  return PGlite.create({ fs: new SyncedNodeFs(dataFolder), relaxedDurability: false, startParams })
-}
+type ThreadOptions = PgliteOptions & { readonly unlock: () => void }
 
 class PgliteDatabase implements Database {
-  readonly #pglite: PGlite
-  readonly #unlock: () => void
+  readonly #thread: Worker
+  readonly #options: ThreadOptions
+  readonly #pending: PendingCalls<StatementAnswer>
+  readonly #opening = Promise.withResolvers<void>()
+  readonly #exit = Promise.withResolvers<void>()
+  /** Ended, or so that it must be ended without asking it. */
+  #isBroken = false
 
-  constructor(pglite: PGlite, unlock: () => void) {
-    this.#pglite = pglite
-    this.#unlock = unlock
+  constructor(folder: string, options: ThreadOptions) {
+    const { timeoutMs } = options
+    const settings: ThreadSettings = { folder }
+    this.#options = options
+    this.#pending = new PendingCalls({ timeoutMs, maxPending, peer: 'The embedded database' })
+    this.#thread = new Worker(threadFile, { workerData: settings })
+    this.#thread.on('message', (answer: ThreadAnswer) => {
+      if (answer === 'open') this.#opening.resolve()
+      else this.#pending.settle(answer.id, answer)
+    })
+    this.#thread.on('error', (error: Error) => this.#break(error))
+    this.#thread.on('exit', () => {
+      this.#break(new Error('The embedded database has ended'))
+      this.#exit.resolve()
+    })
   }
 
-  query<Row>(text: string, values: Values = []): Promise<Row[]> {
-    return run(this.#pglite, text, values)
+  async opened(): Promise<void> {
+    const timer = setTimeout(
+      () => this.#break(new Error('The embedded database does not open')),
+      openTimeoutMs,
+    )
+    try {
+      await this.#opening.promise
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async query<Row>(text: string, values: Values = []): Promise<Row[]> {
+    const { id, answer } = this.#pending.add()
+    const request: ThreadRequest = { id, text, values }
+    this.#thread.postMessage(request)
+    const result = await this.#inTime(answer)
+    if ('rows' in result) return result.rows as Row[]
+    const refusal = new Error(result.error)
+    if (!isOutage(result.sqlState)) throw refusal
+    throw new StateUnavailableError('The embedded database failed', { cause: refusal })
   }
 
   async transaction<Result>(work: (runner: QueryRunner) => Promise<Result>): Promise<Result> {
-    return await this.#pglite.transaction((transaction) =>
-      work({ query: (text, values) => run(transaction, text, values) }),
-    )
+    await this.query('begin')
+    try {
+      const result = await work(this)
+      await this.query('commit')
+      return result
+    } catch (error) {
+      if (!this.#isBroken) await this.query('rollback')
+      throw error
+    }
   }
 
   async close(): Promise<void> {
+    this.#pending.end('The embedded database is closed')
+    if (!this.#isBroken) {
+      this.#isBroken = true
+      this.#thread.postMessage('close')
+      await Promise.race([this.#exit.promise, sleep(closeTimeoutMs, undefined, { ref: false })])
+    }
+    await this.#thread.terminate()
+    this.#options.unlock()
+  }
+
+  async #inTime(answer: Promise<StatementAnswer>): Promise<StatementAnswer> {
     try {
-      await this.#pglite.close()
-    } finally {
-      this.#unlock()
+      return await answer
+    } catch (error) {
+      // What doesn't answer in time may be stuck for good.
+      this.#break(new Error('The embedded database does not answer'))
+      throw error
     }
   }
-}
 
-async function run<Row>(
-  target: Pick<PGlite, 'query'>,
-  text: string,
-  values: Values = [],
-): Promise<Row[]> {
-  try {
-    const { rows } = await target.query<Row>(text, [...values])
-    return rows
-  } catch (error) {
-    // Anything but PostgreSQL's own answer means that the embedded server is gone.
-    if (error instanceof messages.DatabaseError && !isOutage(error.code)) throw error
-    throw new StateUnavailableError('The embedded state database failed', { cause: error })
+  #break(reason: Error): void {
+    if (this.#isBroken) return
+    this.#isBroken = true
+    this.#opening.reject(
+      new StateUnavailableError('The embedded database does not open', { cause: reason }),
+    )
+    this.#pending.end('The embedded database has ended')
+    this.#options.onLost(reason)
   }
 }

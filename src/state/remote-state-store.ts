@@ -8,6 +8,7 @@ import {
   type StateReply,
   type StateRequest,
 } from './messages.ts'
+import { PendingCalls } from './pending-calls.ts'
 import {
   StateUnavailableError,
   type LayoutRecord,
@@ -22,11 +23,6 @@ export interface RemoteStateStoreOptions {
   readonly maxPending?: number
 }
 
-interface Pending {
-  readonly settle: (reply: StateReply) => void
-  readonly fail: (error: Error) => void
-}
-
 /**
  * A worker's view of the store that the control process serves over `channel`. Calls reject with
  * StateUnavailableError if no answer comes in time, if too many are unanswered, or if the control
@@ -34,21 +30,16 @@ interface Pending {
  */
 export class RemoteStateStore implements StateStore {
   readonly #channel: StateChannel
-  readonly #timeoutMs: number
-  readonly #maxPending: number
-  readonly #pending = new Map<number, Pending>()
-  #nextId = 0
-  #closed: string | null = null
+  readonly #pending: PendingCalls<StateReply>
 
   constructor(channel: StateChannel, options: RemoteStateStoreOptions = {}) {
+    const { timeoutMs = 10_000, maxPending = 1_000 } = options
     this.#channel = channel
-    this.#timeoutMs = options.timeoutMs ?? 10_000
-    this.#maxPending = options.maxPending ?? 1_000
+    this.#pending = new PendingCalls({ timeoutMs, maxPending, peer: 'The control process' })
     channel.onMessage((message) => {
-      // The answer to a call that has timed out finds nobody.
-      if (isStateReply(message)) this.#pending.get(message.id)?.settle(message)
+      if (isStateReply(message)) this.#pending.settle(message.id, message)
     })
-    channel.onClose(() => this.#end('The control process is gone'))
+    channel.onClose(() => this.#pending.end('The control process is gone'))
   }
 
   async putUpload(record: UploadRecord): Promise<void> {
@@ -101,51 +92,19 @@ export class RemoteStateStore implements StateStore {
   }
 
   async close(): Promise<void> {
-    this.#end('The state store is closed')
+    this.#pending.end('The state store is closed')
   }
 
   async #call<Method extends StateMethod>(
     method: Method,
     ...args: StateCalls[Method]['args']
   ): Promise<StateCalls[Method]['result']> {
-    if (this.#closed !== null) throw new StateUnavailableError(this.#closed)
-    if (this.#pending.size >= this.#maxPending) {
-      throw new StateUnavailableError('Too many calls to the state store are unanswered')
-    }
-    const id = this.#nextId++
-    const reply = this.#replyTo(id)
+    const { id, answer } = this.#pending.add()
     const request: StateRequest<Method> = { kind: 'state-request', id, method, args }
     this.#channel.send(request)
-    const answer = await reply
-    if ('result' in answer) return answer.result
-    if (answer.unavailable) throw new StateUnavailableError(answer.error)
-    throw new Error(answer.error)
-  }
-
-  #replyTo(id: number): Promise<StateReply> {
-    return new Promise<StateReply>((resolve, reject) => {
-      const release = () => {
-        clearTimeout(timer)
-        this.#pending.delete(id)
-      }
-      const fail = (error: Error) => {
-        release()
-        reject(error)
-      }
-      const settle = (reply: StateReply) => {
-        release()
-        resolve(reply)
-      }
-      const timer = setTimeout(
-        () => fail(new StateUnavailableError('The control process does not answer')),
-        this.#timeoutMs,
-      )
-      this.#pending.set(id, { settle, fail })
-    })
-  }
-
-  #end(reason: string): void {
-    this.#closed ??= reason
-    for (const { fail } of this.#pending.values()) fail(new StateUnavailableError(this.#closed))
+    const reply = await answer
+    if ('result' in reply) return reply.result
+    if (reply.unavailable) throw new StateUnavailableError(reply.error)
+    throw new Error(reply.error)
   }
 }

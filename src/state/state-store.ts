@@ -16,7 +16,7 @@ export interface StateStoreOptions {
   readonly logger: Logger
   /** Longest time that a call waits for the store to open. */
   readonly openWaitMs?: number
-  /** Longest time for a connection to a server, and for its answer. */
+  /** Longest time for a connection to a server, and for an answer. */
   readonly timeoutMs?: number
   /** Pause before the second attempt to open; it doubles up to `maxRetryMs`. */
   readonly minRetryMs?: number
@@ -89,7 +89,7 @@ function connector(options: StateStoreOptions): (onLost: OnLost) => Promise<Data
   }
   if (url.startsWith('file:') && url.length > 'file:'.length) {
     const folder = url.startsWith('file://') ? fileURLToPath(url) : resolve(url.slice(5))
-    return (onLost) => openPgliteDatabase(folder, onLost)
+    return (onLost) => openPgliteDatabase(folder, { timeoutMs, onLost })
   }
   // The URL itself may hold a password.
   throw new TypeError('The state store URL must begin with file:, postgres:// or postgresql://')
