@@ -46,6 +46,7 @@ const owners: Record<string, string> = {
   yaml: 'config',
   commander: 'cli',
   saxes: 's3',
+  zod: 'config',
 }
 
 interface Import {

@@ -15,7 +15,7 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { backends } from '../support/backends.ts'
+import { describeEachService } from '../support/each-service.ts'
 import { seededBytes, sha256Hex } from '../support/plaintext.ts'
 import { startProxy, type TestProxy } from '../support/proxy.ts'
 import { bodyBytes, s3Client } from '../support/s3-client.ts'
@@ -28,7 +28,7 @@ interface UploadedPart {
   readonly ETag: string | undefined
 }
 
-describe.each(backends())('multipart uploads on $name', (backend) => {
+describeEachService('multipart uploads', (backend) => {
   let first: TestProxy
   let second: TestProxy
   let clients: readonly [S3Client, S3Client]

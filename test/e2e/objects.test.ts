@@ -20,7 +20,7 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { backends } from '../support/backends.ts'
+import { describeEachService } from '../support/each-service.ts'
 import { seededBytes } from '../support/plaintext.ts'
 import { startProxy, type TestProxy } from '../support/proxy.ts'
 import { bodyBytes, s3Client } from '../support/s3-client.ts'
@@ -28,7 +28,7 @@ import { bodyBytes, s3Client } from '../support/s3-client.ts'
 const Bucket = 'objects-e2e'
 const Other = 'objects-e2e-other'
 
-describe.each(backends())('objects on $name', (backend) => {
+describeEachService('objects', (backend) => {
   let proxy: TestProxy
   let s3: S3Client
 

@@ -6,8 +6,8 @@ import {
   PutObjectCommand,
   type S3Client,
 } from '@aws-sdk/client-s3'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { backends } from '../support/backends.ts'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { describeEachService } from '../support/each-service.ts'
 import { seededBytes } from '../support/plaintext.ts'
 import { startProxy, type TestProxy } from '../support/proxy.ts'
 import { bodyBytes, s3Client } from '../support/s3-client.ts'
@@ -15,7 +15,7 @@ import { bodyBytes, s3Client } from '../support/s3-client.ts'
 const Bucket = 'tampering-e2e'
 const packageSize = 65_568
 
-describe.each(backends())('tampered objects on $name', (backend) => {
+describeEachService('tampered objects', (backend) => {
   let proxy: TestProxy
   let s3: S3Client
   let direct: S3Client
