@@ -253,7 +253,7 @@ function taggingDirective(headers: HeaderMap): HeaderRecord {
 function answer(plan: CopyPlan, done: CopyDone): { headers: HeaderRecord; body: string } {
   const result = element('CopyObjectResult', [
     element('LastModified', childText(done.result, 'LastModified')),
-    element('ETag', toClientEtag(childText(done.result, 'ETag'))),
+    element('ETag', toClientEtag(`"${childText(done.result, 'ETag').replaceAll('"', '')}"`)),
   ])
   return {
     headers: {

@@ -1,3 +1,4 @@
+import { S3Error } from '../s3/errors.ts'
 import { objectWriteHeaders } from '../s3/request-headers.ts'
 import { clientResponseHeaders } from '../s3/response-headers.ts'
 import type { UploadBody, VerifiedBody } from '../s3/upload-body.ts'
@@ -8,7 +9,7 @@ import type { Stage } from '../stream/pump.ts'
 import { maxSinglePlainSize, objectStoredSize } from '../stream/sizes.ts'
 import { backendRequest, discardBody, expectSuccess } from './backend-call.ts'
 import { objectPlace } from './object-place.ts'
-import type { OperationHandler } from './operation.ts'
+import type { OperationContext, OperationHandler } from './operation.ts'
 import type { Services } from './services.ts'
 import { encryptionHeaders } from './stored-object.ts'
 import { checksumHeaders, envelopeHeaders, readEmptyBody, sendBody, uploadBody } from './upload.ts'
@@ -37,12 +38,32 @@ export function putObject(services: Services): OperationHandler {
     }
     await discardBody(response)
     key.dek.destroy()
+    if (!isEmpty && context.target.key.endsWith('/')) {
+      await confirmStored(context, services, objectStoredSize(body.plaintextSize))
+    }
     context.response.send(200, {
       ...clientResponseHeaders(response.headers),
       ...encryptionHeaders(key.envelope),
       ...(verified ? checksumHeaders(verified) : {}),
     })
   }
+}
+
+/** Some servers (SeaweedFS) answer success but drop the body under keys that end in a slash. */
+async function confirmStored(
+  context: OperationContext,
+  services: Services,
+  storedSize: number,
+): Promise<void> {
+  const response = await expectSuccess(
+    await services.backend.send(backendRequest(context, { method: 'HEAD' })),
+  )
+  await discardBody(response)
+  if (response.headers.get('content-length') === String(storedSize)) return
+  throw new S3Error(
+    'InvalidRequest',
+    'The storage behind this proxy keeps no content under keys that end in a slash.',
+  )
 }
 
 /** Verifies and encrypts the body of one PutObject into part stream 1 and the end record. */

@@ -166,10 +166,28 @@ describeEachService('objects', (backend) => {
 
   test('a directory marker stays empty and readable', async () => {
     const Key = 'markers/dir/'
-    await s3.send(new PutObjectCommand({ Bucket, Key, Body: '' }))
+    await s3.send(new PutObjectCommand({ Bucket, Key, Body: Buffer.alloc(0) }))
+    const list = await s3.send(new ListObjectsV2Command({ Bucket, Prefix: 'markers/' }))
+    expect(list.Contents).toMatchObject([{ Key, Size: 0 }])
+    if (backend.name === 'seaweedfs') {
+      // It keeps no metadata for markers, so nothing proves that the marker is ours.
+      await expect(get(Key)).rejects.toMatchObject({ name: 'AccessDenied' })
+      return
+    }
     expect(await get(Key)).toHaveLength(0)
     const head = await s3.send(new HeadObjectCommand({ Bucket, Key }))
     expect(head.ContentLength).toBe(0)
+  })
+
+  test('content under a key that ends in a slash is kept or refused, never dropped', async () => {
+    const Key = 'markers/content/'
+    const put = s3.send(new PutObjectCommand({ Bucket, Key, Body: 'content' }))
+    if (['seaweedfs', 'versitygw'].includes(backend.name)) {
+      await expect(put).rejects.toMatchObject({ $metadata: { httpStatusCode: 400 } })
+    } else {
+      await put
+      expect((await get(Key)).toString()).toBe('content')
+    }
   })
 
   test('conditional requests work on the ETags that clients see', async () => {
