@@ -16,7 +16,10 @@ export interface IpcPeer {
   once(event: 'disconnect', listener: () => void): unknown
 }
 
-/** The channel over Node's IPC. Several may share one peer. */
+/**
+ * The channel over Node's IPC. Several may share one peer. A worker of node:cluster is ended by Node
+ * itself when its primary goes.
+ */
 export function ipcChannel(peer: IpcPeer): StateChannel {
   return {
     send(message) {

@@ -67,6 +67,7 @@ class PgliteDatabase implements Database {
     this.#thread = new Worker(threadFile, { workerData: settings })
     this.#thread.on('message', (answer: ThreadAnswer) => {
       if (answer === 'open') this.#opening.resolve()
+      else if ('ended' in answer) this.#break(new Error(answer.ended))
       else this.#pending.settle(answer.id, answer)
     })
     this.#thread.on('error', (error: Error) => this.#break(error))

@@ -17,5 +17,5 @@ export type StatementAnswer =
   | { readonly id: number; readonly rows: unknown[] }
   | { readonly id: number; readonly error: string; readonly sqlState: string }
 
-/** 'open' once, and then the answer to each statement. */
-export type ThreadAnswer = 'open' | StatementAnswer
+/** 'open' once, the answer to each statement, and why the thread ends by itself. */
+export type ThreadAnswer = 'open' | StatementAnswer | { readonly ended: string }

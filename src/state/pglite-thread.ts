@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
 import { PGlite, messages } from '@electric-sql/pglite'
 import { SyncedNodeFs, syncEntry, syncTree } from './durable-files.ts'
+import { errorText } from './error-text.ts'
 import type { ThreadAnswer, ThreadRequest, ThreadSettings } from './pglite-messages.ts'
 
 const { folder }: ThreadSettings = workerData
@@ -51,6 +52,8 @@ function endWithServer(pglite: PGlite): void {
     } catch (error) {
       const status = error instanceof Object && 'status' in error ? error.status : null
       if (status === longJumpStatus) throw error
+      const ended = error instanceof Error ? errorText(error) : `PostgreSQL exit ${String(status)}`
+      send({ ended })
       process.exit(1)
     }
   }

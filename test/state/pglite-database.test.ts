@@ -2,7 +2,8 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import * as fs from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { StateChannel } from '../../src/state/channel.ts'
 import type { Database } from '../../src/state/database.ts'
@@ -70,7 +71,7 @@ describe('an existing folder', () => {
   let store: OpeningStateStore
   let remote: RemoteStateStore
   beforeAll(async () => {
-    store = openStateStore({ url, logger, minRetryMs: 20 })
+    store = openStateStore({ url: pathToFileURL(folder).href, logger, minRetryMs: 20 })
     // No waiting: the first call waits by itself.
     await store.putUpload(upload)
     const [control, worker]: [StateChannel, StateChannel] = channelPair()
@@ -111,7 +112,8 @@ describe('in a process of its own', () => {
     await exit
   }
   const find = async (ids: readonly string[]) => {
-    const store = openStateStore({ url, logger: new RecordingLogger() })
+    const relativeUrl = `file:${relative(process.cwd(), folder)}`
+    const store = openStateStore({ url: relativeUrl, logger: new RecordingLogger() })
     await store.ready()
     const found = await store.findUploads('b', ids)
     await store.close()
@@ -123,7 +125,7 @@ describe('in a process of its own', () => {
     await put(child, 'first')
     for (let i = 0; i < 5; i++) {
       const before = fs.statSync(flushes).size
-      expect(await put(child, `${i}`)).toEqual({ id: `${i}`, error: null })
+      expect(await put(child, `${i}`)).toMatchObject({ id: `${i}`, error: null })
       expect(fs.statSync(flushes).size).toBeGreaterThan(before)
     }
     await kill(child)
@@ -131,9 +133,13 @@ describe('in a process of its own', () => {
 
   test('acknowledges nothing that the disk did not take, and recovers when the disk does', async () => {
     const child = start()
-    expect(await put(child, 'kept')).toEqual({ id: 'kept', error: null })
+    expect(await put(child, 'kept')).toMatchObject({ id: 'kept', error: null })
     fs.writeFileSync(failures, '')
-    expect(await put(child, 'lost')).toEqual({ id: 'lost', error: 'StateUnavailableError' })
+    expect(await put(child, 'lost')).toEqual({
+      id: 'lost',
+      error: 'StateUnavailableError',
+      losses: [expect.stringContaining('EIO')],
+    })
     fs.rmSync(failures)
     await expect.poll(() => put(child, 'later'), { timeout: 20_000 }).toHaveProperty('error', null)
     await kill(child)
