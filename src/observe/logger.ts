@@ -34,6 +34,8 @@ export function createLogger(options: LoggerOptions): (component: string) => Log
   const settings = {
     level: 'debug',
     base: null,
+    // Errors have been described, and cleaned, before pino sees them.
+    serializers: { err: (described: unknown) => described },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   }

@@ -7,9 +7,10 @@ import {
   type PlainBytes,
   type StoredBytes,
 } from '../stream/sizes.ts'
-import { backendRequest, buildQuery, readXml } from './backend-call.ts'
+import { backendRequest, buildQuery, discardBody, readXml } from './backend-call.ts'
 import type { OperationContext } from './operation.ts'
 import type { Services } from './services.ts'
+import { noSuchUpload } from './upload-token.ts'
 
 /** A part of an upload as the backend lists it. */
 export interface BackendPart {
@@ -26,7 +27,10 @@ export interface BackendParts {
   readonly firstPage: XmlElement
 }
 
-/** Reads all pages of ListParts; the parts come in ascending order. Throws BackendFailure. */
+/**
+ * Reads all pages of ListParts; the parts come in ascending order. An upload that isn't there is
+ * NoSuchUpload, whatever the backend calls it.
+ */
 export async function listBackendParts(
   context: OperationContext,
   services: Services,
@@ -41,9 +45,12 @@ export async function listBackendParts(
       'max-parts': '1000',
       'part-number-marker': marker > 0 ? String(marker) : undefined,
     })
-    const page = await readXml(
-      await services.backend.send(backendRequest(context, { method: 'GET', query })),
-    )
+    const response = await services.backend.send(backendRequest(context, { method: 'GET', query }))
+    if (response.status === 404) {
+      await discardBody(response)
+      throw noSuchUpload()
+    }
+    const page = await readXml(response)
     firstPage ??= page
     parts.push(...page.children.filter(({ name }) => name === 'Part').map(readPart))
     const next = parts.at(-1)?.number ?? 0

@@ -66,7 +66,7 @@ async function complete(
   try {
     listed = await listBackendParts(context, services, upload.backendUploadId)
   } catch (error) {
-    if (!(error instanceof BackendFailure) || error.response.status !== 404) throw error
+    if (!(error instanceof S3Error) || error.code !== 'NoSuchUpload') throw error
     return findCompleted(context, services, upload)
   }
   const plan = planCompletion(matchParts(named, listed.parts))

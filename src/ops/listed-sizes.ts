@@ -1,6 +1,7 @@
 import { StateUnavailableError, type LayoutRecord } from '../state/ports.ts'
 import { S3Error } from '../s3/errors.ts'
 import { IntegrityError } from '../stream/errors.ts'
+import { Layout } from '../stream/layout.ts'
 import { minPartSize, objectPlainSize, partStoredSize } from '../stream/sizes.ts'
 import {
   backendRequest,
@@ -30,7 +31,8 @@ const maxParallelLookups = 16
 /**
  * The plaintext size of each listed object. It follows from the stored size, except for multipart
  * objects whose parts aren't all of one size in whole packages: their sizes are in the state store.
- * Only where the store's records of the bucket may be incomplete, multipart objects are looked at.
+ * Only where the store's records of the bucket may be incomplete, each object that could be one of those
+ * is looked at once: an ETag can't tell, since some servers give copies of multipart objects plain ones.
  */
 export async function listedSizes(
   context: OperationContext,
@@ -48,7 +50,7 @@ export async function listedSizes(
     const isComplete = await hasCompleteRecords(context, services)
     const unknown = large.filter(({ object, index }) => {
       const record = records.find((candidate) => describes(candidate, object))
-      if (!record) return sizes[index] === null || (!isComplete && hasSeveralParts(object))
+      if (!record) return sizes[index] === null || !isComplete
       sizes[index] = record.partSizes.reduce((sum, size) => sum + size, 0)
       return record.partSizes.length === 0
     })
@@ -61,11 +63,6 @@ export async function listedSizes(
 
 /** Irregular objects have at least two parts, all but the last of at least 5 MiB. */
 const smallestIrregularSize = partStoredSize(minPartSize)
-
-/** As far as an ETag can tell: S3's and nearly all servers' state the number of parts. */
-function hasSeveralParts(object: ListedObject): boolean {
-  return /-(?!1$)\d+$/.test(object.etag)
-}
 
 function describes(record: LayoutRecord, object: ListedObject): boolean {
   return (
@@ -118,7 +115,11 @@ async function lookUpSize(
     )
     await discardBody(await expectSuccess(response))
     const object = storedObject(place, response)
-    if (object.envelope.layout !== 'multipart') return simplePlainSize(object)
+    if (object.envelope.layout !== 'multipart') {
+      const layout = Layout.single(simplePlainSize(object))
+      services.layouts.set(identity, { layout, origin: 'recorded' })
+      return layout.plainSize
+    }
     const dek = await services.keys.open(place, object.envelope)
     const { layout } = await multipartLayout(context, services, { ...object, dek })
     dek.destroy()

@@ -144,7 +144,7 @@ describeEachService('multipart uploads', (backend) => {
     for (const [i, size] of sizes.entries()) {
       await uploadPart(Key, UploadId, { PartNumber: i + 1, Body: seededBytes('x', size) })
     }
-    const uploads = await clients[1].send(new ListMultipartUploadsCommand({ Bucket, Prefix: Key }))
+    const uploads = await clients[0].send(new ListMultipartUploadsCommand({ Bucket, Prefix: Key }))
     const listed = uploads.Uploads?.find((candidate) => candidate.Key === Key)
     expect(listed?.UploadId).toBe(UploadId)
     const parts = await clients[1].send(new ListPartsCommand({ Bucket, Key, UploadId }))

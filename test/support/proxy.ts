@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseConfig } from '../../src/config/load.ts'
-import { createLogger } from '../../src/observe/logger.ts'
+import { createLogger, silentLogger } from '../../src/observe/logger.ts'
 import { signRequest } from '../../src/sigv4/sign.ts'
 import { startServer } from '../../src/server.ts'
 import type { S3Target } from './services.ts'
@@ -39,7 +39,10 @@ export async function startProxy(
     ...options.config,
   })
   const { config } = parseConfig(text, { env: {}, baseDir: folder })
-  const server = await startServer(config, createLogger(config.logging))
+  const logger = process.env['NEBULAIO_TEST_LOG']
+    ? createLogger(config.logging)
+    : () => silentLogger
+  const server = await startServer(config, logger)
   return {
     endpoint: server.s3Url,
     region: 'us-east-1',
