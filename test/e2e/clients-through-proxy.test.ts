@@ -26,7 +26,7 @@ import boto3, hashlib, io, os, sys
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 bucket = sys.argv[1]
-s3 = boto3.client('s3', config=Config(retries={'max_attempts': 1}))
+s3 = boto3.client('s3', config=Config(retries={'max_attempts': 1}, signature_version='s3v4'))
 s3.create_bucket(Bucket=bucket)
 for algorithm in ['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256']:
     body = os.urandom(100000)
@@ -72,7 +72,7 @@ describeEachService('clients through the proxy', (backend) => {
 
   async function succeeds(run: ReturnType<typeof awsCli>): Promise<string> {
     const { code, stdout, stderr } = await run
-    expect({ code, stdout, stderr }).toMatchObject({ code: 0 })
+    expect(code === 0 ? '' : stdout + stderr).toBe('')
     return stdout
   }
 
