@@ -48,34 +48,34 @@ export async function writeDemoConfig(
   addresses: DemoAddresses,
 ): Promise<string> {
   const file = join(dataDir, 'config.yaml')
-  await writePrivate(file, demoConfig(dataDir, secrets, addresses))
+  await writePrivate(file, demoConfig(secrets, addresses))
   return file
 }
 
-function demoConfig(dataDir: string, secrets: DemoSecrets, addresses: DemoAddresses): string {
+function demoConfig(secrets: DemoSecrets, addresses: DemoAddresses): string {
   const text = (value: string) => JSON.stringify(value)
-  return `# Written anew by each start of the demo. Its backend runs only as long as the demo does.
-listen: ${text(addresses.listen)}
+  return `# Written anew by each start of the demo, whose backend runs only as long as the demo does.
+# Paths count from this file's folder.
+server:
+  listen: ${text(addresses.listen)}
 admin:
   listen: ${text(addresses.adminListen)}
 backend:
   endpoint: ${text(addresses.backendEndpoint)}
-  region: us-east-1
   access_key_id: ${text(secrets.backend.accessKeyId)}
   secret_access_key: ${text(secrets.backend.secretAccessKey)}
 credentials:
   - access_key_id: ${text(secrets.client.accessKeyId)}
     secret_access_key: ${text(secrets.client.secretAccessKey)}
 state:
-  path: ${text(join(dataDir, 'state'))}
+  url: file:state
 encryption:
   enabled: true
   kms:
     provider: local
     local:
-      key_store_path: ${text(join(dataDir, 'keys'))}
-      master_key_file: ${text(join(dataDir, 'master.key'))}
-      key_name: nebulaio-master
+      key_store_path: keys
+      master_key_file: master.key
 `
 }
 

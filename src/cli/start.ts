@@ -132,16 +132,20 @@ The data is in ${dataDir}, the configuration in ${configFile}. Stop with Ctrl-C.
 
 /** Runs the demo until a signal or the end of its backend; resolves with the exit code. */
 export async function runDemo(options: StartOptions, serve: Serve): Promise<number> {
-  const signalled = Promise.withResolvers<'signal'>()
   // From the beginning: a signal during the start must not leave a backend behind.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => signalled.resolve('signal'))
-  }
+  const signalled = endSignal()
   const demo = await startDemo(options, serve)
   console.log(welcome(demo, options.dataDir))
   const backendGone = demo.backendExited.then(() => 'backend' as const)
-  const reason = await Promise.race([signalled.promise, backendGone])
+  const reason = await Promise.race([signalled, backendGone])
   if (reason === 'backend') console.error('the backend has ended; see backend/seaweedfs.log')
   await demo.stop()
-  return reason === 'signal' ? 0 : 1
+  return reason === 'backend' ? 1 : 0
+}
+
+/** Resolves at the first SIGINT or SIGTERM, neither of which ends the process from now on. */
+export function endSignal(): Promise<'signal'> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => resolve('signal'))
+  })
 }
