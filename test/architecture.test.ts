@@ -11,15 +11,27 @@ const allowed: Record<string, readonly string[]> = {
   checksum: [],
   config: [],
   observe: [],
+  http: ['stream'],
   demo: [],
   s3: ['stream', 'sigv4', 'checksum'],
   kms: ['stream', 'observe'],
   envelope: ['kms', 's3', 'stream', 'observe'],
-  backend: ['s3', 'stream', 'sigv4', 'observe'],
+  backend: ['http', 's3', 'stream', 'sigv4', 'observe'],
   auth: ['s3', 'sigv4', 'checksum', 'stream', 'observe'],
   state: ['observe'],
   ops: ['auth', 'envelope', 'backend', 'state', 'kms', 's3', 'stream', 'checksum', 'observe'],
-  'data-plane': ['ops', 'auth', 'envelope', 'backend', 'state', 'kms', 's3', 'stream', 'observe'],
+  'data-plane': [
+    'ops',
+    'auth',
+    'envelope',
+    'backend',
+    'state',
+    'kms',
+    'http',
+    's3',
+    'stream',
+    'observe',
+  ],
   admin: ['ops', 'auth', 'envelope', 'backend', 'state', 'kms', 'observe'],
   cli: ['server', 'config', 'kms', 'observe', 'demo'],
 }
@@ -34,6 +46,7 @@ const owners: Record<string, string> = {
   yaml: 'config',
   commander: 'cli',
   saxes: 's3',
+  zod: 'config',
 }
 
 interface Import {

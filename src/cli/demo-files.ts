@@ -58,6 +58,7 @@ function demoConfig(secrets: DemoSecrets, addresses: DemoAddresses): string {
 # Paths count from this file's folder.
 server:
   listen: ${text(addresses.listen)}
+  workers: 0
 admin:
   listen: ${text(addresses.adminListen)}
 backend:
@@ -76,6 +77,8 @@ encryption:
     local:
       key_store_path: keys
       master_key_file: master.key
+logging:
+  level: warn
 `
 }
 

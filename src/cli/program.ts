@@ -1,53 +1,116 @@
 import { Command } from 'commander'
-import { endSignal, runDemo } from './start.ts'
-import type { Serve, StartOptions } from './start.ts'
+import { ConfigError, loadConfig, type LoadedConfig } from '../config/load.ts'
+import { openLocalKeyProvider } from '../kms/local.ts'
+import { silentLogger } from '../observe/logger.ts'
+import { serve } from './serve.ts'
+import { startDemo } from './start.ts'
 
-/** Runs a command line; what goes wrong is told on stderr, with exit code 1. */
-export async function runNebulaio(args: readonly string[], serve: Serve): Promise<void> {
+const usageExitCode = 2
+
+/** The command line of `nebulaio`. Sets the exit code: 0 done, 1 failed, 2 wrong usage. */
+export async function runCli(argv: readonly string[]): Promise<void> {
+  const program = new Command('nebulaio')
+    .description('Transparent encrypting S3 reverse proxy')
+    .exitOverride()
+    .configureHelp({ sortSubcommands: true })
+  program
+    .command('serve')
+    .description('serve S3 as the configuration says')
+    .requiredOption('--config <file>', 'configuration file')
+    .action(async ({ config }: { config: string }) => {
+      const { config: loaded, warnings } = load(config)
+      await serve(loaded, warnings)
+    })
+  program
+    .command('check-config')
+    .description('validate a configuration file')
+    .argument('<file>', 'configuration file')
+    .action((file: string) => {
+      for (const { path, message } of load(file).warnings)
+        console.log(`warning: ${path}: ${message}`)
+      console.log('ok')
+    })
+  program
+    .command('start')
+    .description('serve with a demo backend and keys under ./data, or as --config says')
+    .option('--config <file>', 'configuration file')
+    .option('--listen <address>', 'address for S3', '127.0.0.1:9000')
+    .option('--admin-listen <address>', 'address for health checks', '127.0.0.1:9001')
+    .option('--data <folder>', 'where keys, credentials and objects are kept', './data')
+    .action(
+      async (options: { config?: string; listen: string; adminListen: string; data: string }) => {
+        const file = options.config ?? process.env['NEBULAIO_CONFIG']
+        if (file === undefined) {
+          await startDemo(options)
+          return
+        }
+        const { config, warnings } = load(file)
+        await serve(config, warnings)
+      },
+    )
+  const keys = program.command('keys').description('keys of the local key store')
+  for (const [name, description] of [
+    ['create', 'make a new key'],
+    ['rotate', 'make a new version of a key; old versions keep decrypting'],
+  ] as const) {
+    keys
+      .command(name)
+      .description(description)
+      .requiredOption('--config <file>', 'configuration file')
+      .argument('<name>', 'name of the key')
+      .action((key: string, { config }: { config: string }) =>
+        changeKey(name, key, { file: config }),
+      )
+  }
   try {
-    await nebulaioProgram(serve).parseAsync(args, { from: 'user' })
+    await program.parseAsync(argv)
   } catch (error) {
-    console.error(`nebulaio: ${explain(error)}`)
-    process.exitCode = 1
+    fail(error)
   }
 }
 
-function explain(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  return error.cause === undefined ? error.message : `${error.message}: ${explain(error.cause)}`
+function load(file: string): LoadedConfig {
+  return loadConfig(file, process.env)
 }
 
-/**
- * The command line of `nebulaio`. A command resolves after the end of its work, with the exit code
- * in `process.exitCode`; what goes wrong is thrown.
- */
-export function nebulaioProgram(serve: Serve): Command {
-  const program = new Command('nebulaio').description('A transparent encrypting S3 reverse proxy')
-  program
-    .command('serve')
-    .description('run the proxy with a configuration file')
-    .requiredOption('--config <file>', 'configuration file')
-    .action((options: { config: string }) => runProxy(options.config, serve))
-  program
-    .command('start')
-    .description(
-      'like serve if NEBULAIO_CONFIG or --config names a configuration file; ' +
-        'else run the proxy with a backend, keys and credentials of its own, for trying it out',
-    )
-    .option('--config <file>', 'configuration file', process.env['NEBULAIO_CONFIG'])
-    .option('--listen <host:port>', 'where clients connect', '127.0.0.1:9000')
-    .option('--admin-listen <host:port>', 'where health is asked for', '127.0.0.1:9001')
-    .option('--data-dir <folder>', 'folder for objects, keys and state', './data')
-    .action(async ({ config, ...options }: StartOptions & { config?: string }) => {
-      if (config) await runProxy(config, serve)
-      else process.exitCode = await runDemo(options, serve)
-    })
-  return program
+async function changeKey(
+  action: 'create' | 'rotate',
+  name: string,
+  { file }: { file: string },
+): Promise<void> {
+  const { local } = load(file).config.encryption.kms
+  const provider = await openLocalKeyProvider(
+    {
+      keyStorePath: local.key_store_path,
+      keyName: local.key_name,
+      ...(local.master_key_file !== undefined && { masterKeyFile: local.master_key_file }),
+      ...(local.master_password !== undefined && { masterPassword: local.master_password }),
+    },
+    silentLogger,
+  )
+  try {
+    const described =
+      action === 'create' ? await provider.createKey(name) : await provider.rotate(name)
+    console.log(`local:${described.name} is at version ${described.currentVersion}`)
+  } finally {
+    await provider.close()
+  }
 }
 
-async function runProxy(configFile: string, serve: Serve): Promise<void> {
-  const signalled = endSignal()
-  const proxy = await serve(configFile)
-  await signalled
-  await proxy.stop()
+function fail(error: unknown): void {
+  if (isCommanderError(error)) {
+    // commander has printed what is wrong, or the help that was asked for.
+    process.exitCode = error.exitCode === 0 ? 0 : usageExitCode
+    return
+  }
+  const text = error instanceof Error ? error.message : String(error)
+  for (const line of text.split('\n')) console.error(`nebulaio: error: ${line}`)
+  if (error instanceof ConfigError) {
+    console.error('nebulaio: hint: config.example.yaml documents every key')
+  }
+  process.exitCode = 1
+}
+
+function isCommanderError(error: unknown): error is { exitCode: number; code: string } {
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('commander.')
 }

@@ -1,92 +1,108 @@
 import { resolve } from 'node:path'
+import { loadConfig } from '../config/load.ts'
 import { isFree } from '../demo/ports.ts'
-import { startSeaweed } from '../demo/seaweedfs.ts'
-import type { BackendCredentials } from '../demo/seaweedfs.ts'
+import { startSeaweed, type BackendCredentials, type Seaweed } from '../demo/seaweedfs.ts'
+import { createLogger } from '../observe/logger.ts'
+import { startServer, type RunningServer } from '../server.ts'
 import { demoSecrets, writeDemoConfig } from './demo-files.ts'
+import { closeOnSignal } from './serve.ts'
 
-export interface StartOptions {
-  /** Holds everything: secrets, keys, state, and the backend's objects. */
-  readonly dataDir: string
+export interface DemoOptions {
   /** host:port */
   readonly listen: string
   readonly adminListen: string
-}
-
-/** Starts the proxy with a configuration file, and gives the way to stop it. */
-export type Serve = (configFile: string) => Promise<{ stop(): Promise<void> }>
-
-/** A proxy with a backend of its own. */
-export interface Demo {
-  readonly endpoint: string
-  readonly credentials: BackendCredentials
-  readonly configFile: string
-  /** Resolves when the backend is gone, whatever ended it. */
-  readonly backendExited: Promise<void>
-  /** Stops the proxy, then the backend. */
-  stop(): Promise<void>
+  /** Where everything is kept. */
+  readonly data: string
 }
 
 const region = 'us-east-1'
 
 /**
- * Starts a backend and the proxy in front of it. The same folder gives the same credentials, keys
- * and objects again. Throws if a port is taken or the backend can't be installed or started.
+ * Serves with a real S3 server as backend, and keys and credentials that are made on the first start
+ * and kept under the data folder. Prints how to use it. Throws if a port is taken, or if the backend
+ * can't be installed or started.
  */
-export async function startDemo(options: StartOptions, serve: Serve): Promise<Demo> {
-  const { listen, adminListen } = options
-  const dataDir = resolve(options.dataDir)
-  await mustBeFree(listen, '--listen')
-  await mustBeFree(adminListen, '--admin-listen')
-  const secrets = await demoSecrets(dataDir)
+export async function startDemo(options: DemoOptions): Promise<void> {
+  const data = resolve(options.data)
+  await mustBeFree(options.listen, '--listen')
+  await mustBeFree(options.adminListen, '--admin-listen')
+  const secrets = await demoSecrets(data)
+  // The backend ends with this process, but not if a signal ends the process without more ado.
+  process.on('SIGINT', exitBeforeReady)
+  process.on('SIGTERM', exitBeforeReady)
+  console.log('starting the demo backend (SeaweedFS) ...')
   const backend = await startSeaweed({
-    dataDir: resolve(dataDir, 'backend'),
+    dataDir: resolve(data, 'backend'),
     credentials: secrets.backend,
   })
   try {
-    const addresses = { listen, adminListen, backendEndpoint: backend.endpoint }
-    const configFile = await writeDemoConfig(dataDir, secrets, addresses)
-    const proxy = await serve(configFile)
-    return {
-      endpoint: `http://${listen}`,
-      credentials: secrets.client,
-      configFile,
-      backendExited: backend.exited,
-      stop: async () => {
-        try {
-          await proxy.stop()
-        } finally {
-          await backend.stop()
-        }
-      },
-    }
+    const addresses = { ...options, backendEndpoint: backend.endpoint }
+    const configFile = await writeDemoConfig(data, secrets, addresses)
+    const { config } = loadConfig(configFile, {})
+    const server = await startServer(config, createLogger(config.logging))
+    process.off('SIGINT', exitBeforeReady)
+    process.off('SIGTERM', exitBeforeReady)
+    closeTogether(server, backend)
+    console.log(usage(server.s3Url, { credentials: secrets.client, data: options.data }))
   } catch (error) {
     await backend.stop()
     throw error
   }
 }
 
+function exitBeforeReady(): void {
+  process.exit(1)
+}
+
+function closeTogether(server: RunningServer, backend: Seaweed): void {
+  let isStopping = false
+  closeOnSignal(server, () => {
+    isStopping = true
+    return backend.stop()
+  })
+  const closeWithBackend = async () => {
+    await backend.exited
+    if (isStopping) return
+    console.error('nebulaio: error: the demo backend has ended; see backend/seaweedfs.log')
+    await server.close().finally(() => process.exit(1))
+  }
+  void closeWithBackend()
+}
+
 async function mustBeFree(address: string, option: string): Promise<void> {
-  const { hostname, port } = hostAndPort(address, option)
-  if (await isFree(port, hostname)) return
+  const match = /^(?:\[(?<v6>[\d:a-f]+)\]|(?<host>[^:[\]]+)):(?<port>\d{1,5})$/i.exec(address)
+  const host = match?.groups?.['v6'] ?? match?.groups?.['host']
+  const port = Number(match?.groups?.['port'])
+  if (host === undefined || port < 1 || port > 65_535) {
+    throw new Error(`${option}: expected host:port, got ${JSON.stringify(address)}`)
+  }
+  if (await isFree(port, host)) return
   throw new Error(`can't listen on ${address}: it is in use; choose another with ${option}`)
 }
 
-function hostAndPort(address: string, option: string): { hostname: string; port: number } {
-  const match = /^(?:\[(?<v6>[\d:a-f]+)\]|(?<host>[^:[\]]+)):(?<port>\d{1,5})$/i.exec(address)
-  const hostname = match?.groups?.['v6'] ?? match?.groups?.['host']
-  const port = Number(match?.groups?.['port'])
-  if (hostname === undefined || port < 1 || port > 65_535) {
-    throw new Error(`${option}: expected host:port, got ${JSON.stringify(address)}`)
-  }
-  return { hostname, port }
+function usage(
+  endpoint: string,
+  { credentials, data }: { credentials: BackendCredentials; data: string },
+): string {
+  const lines = linesToPaste(endpoint, credentials)
+  const sections = Object.entries(lines).map(([client, line]) => `  # ${client}\n  ${line}\n`)
+  return `
+NebulaIO proxy is serving S3.
+
+  endpoint           ${endpoint}
+  access key id      ${credentials.accessKeyId}
+  secret access key  ${credentials.secretAccessKey}
+  region             ${region}
+
+To try it, paste a line into another terminal:
+
+${sections.join('\n')}
+The data is in ${data}, stop with Ctrl-C.`
 }
 
-/** One line for the shell per client program; each makes or lists something at the endpoint. */
-export function linesToPaste(
-  demo: Pick<Demo, 'endpoint' | 'credentials'>,
-): Record<'aws-cli' | 'rclone' | 'curl', string> {
-  const { endpoint } = demo
-  const { accessKeyId, secretAccessKey } = demo.credentials
+/** One line for the shell per client program. */
+function linesToPaste(endpoint: string, credentials: BackendCredentials): Record<string, string> {
+  const { accessKeyId, secretAccessKey } = credentials
   const environment = [
     `AWS_ACCESS_KEY_ID=${accessKeyId}`,
     `AWS_SECRET_ACCESS_KEY=${secretAccessKey}`,
@@ -109,43 +125,4 @@ export function linesToPaste(
     rclone: `echo hello | rclone rcat "${remote}"`,
     curl: `curl --fail-with-body ${signing} ${endpoint}/`,
   }
-}
-
-/** What the user needs to see after the start. */
-export function welcome(demo: Demo, dataDir: string): string {
-  const { endpoint, credentials, configFile } = demo
-  const lines = Object.entries(linesToPaste(demo)).map(([name, line]) => `  # ${name}\n  ${line}\n`)
-  return `
-NebulaIO proxy is ready.
-
-  endpoint           ${endpoint}
-  access key id      ${credentials.accessKeyId}
-  secret access key  ${credentials.secretAccessKey}
-  region             ${region}
-
-To try it, paste a line into another terminal:
-
-${lines.join('\n')}
-The data is in ${dataDir}, the configuration in ${configFile}. Stop with Ctrl-C.
-`
-}
-
-/** Runs the demo until a signal or the end of its backend; resolves with the exit code. */
-export async function runDemo(options: StartOptions, serve: Serve): Promise<number> {
-  // From the beginning: a signal during the start must not leave a backend behind.
-  const signalled = endSignal()
-  const demo = await startDemo(options, serve)
-  console.log(welcome(demo, options.dataDir))
-  const backendGone = demo.backendExited.then(() => 'backend' as const)
-  const reason = await Promise.race([signalled, backendGone])
-  if (reason === 'backend') console.error('the backend has ended; see backend/seaweedfs.log')
-  await demo.stop()
-  return reason === 'backend' ? 1 : 0
-}
-
-/** Resolves at the first SIGINT or SIGTERM, neither of which ends the process from now on. */
-export function endSignal(): Promise<'signal'> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => resolve('signal'))
-  })
 }

@@ -28,8 +28,9 @@ export interface KekDescription {
 
 /**
  * One key management service. `kek` is the key's name inside this provider (the part of a key
- * reference behind the first colon). Implementations are safe for concurrent calls, honour the
- * signal, never log key material, and throw {@link KeyProviderError} only.
+ * reference behind the first colon). Implementations are safe for concurrent calls, never log key
+ * material, and throw {@link KeyProviderError} only; a call that is aborted rejects with the
+ * signal's reason. `close` waits for the calls under way.
  */
 export interface KeyProvider {
   /** The prefix of its key references: `local`, `vault`, `aws`, `azure`, `gcp`. */

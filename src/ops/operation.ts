@@ -1,6 +1,7 @@
-import type { Caller, PayloadMode } from '../auth/caller.ts'
+import type { Caller } from '../auth/caller.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { HeaderMap, HeaderRecord } from '../s3/headers.ts'
+import type { PayloadMode } from '../s3/payload-mode.ts'
 import type { OperationName } from '../s3/operations.ts'
 import type { Target } from '../s3/target.ts'
 import type { ByteSink, ByteSource } from '../stream/bytes.ts'
@@ -39,6 +40,8 @@ export interface OperationContext {
   readonly log: Logger
   readonly body: RequestBody
   readonly response: ClientResponse
+  /** The error document for an error that comes too late for a status of its own. */
+  describeError(error: unknown): string
 }
 
 /**

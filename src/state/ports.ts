@@ -17,7 +17,7 @@ export interface LayoutRecord {
   readonly backendUploadId: string
   readonly etag: string | null
   readonly storedSize: number
-  /** Plaintext size of part 1…N, in bytes. */
+  /** Plaintext size of part 1…N, in bytes; empty if only known to be irregular. */
   readonly partSizes: readonly number[]
 }
 

@@ -26,6 +26,11 @@ export interface ByteSink {
   write(buffers: readonly Buffer[]): boolean
   /** Sets the one callback that is called each time the sink has room again. */
   onDrain(callback: () => void): void
+  /**
+   * Sets the one callback that is called if the sink breaks (the other side is gone, or wants no
+   * more); at once if it already has. It isn't called for `destroy`.
+   */
+  onError(callback: (reason: Error) => void): void
   /** Ends the body cleanly. */
   end(): void
   /** Breaks the body off so that the other side can't take it for a whole one. */

@@ -14,3 +14,11 @@ export function s3Client(target: S3Target, config: S3ClientConfig = {}): S3Clien
     ...config,
   })
 }
+
+/** The whole body of a GetObject answer. */
+export async function bodyBytes(
+  body: { transformToByteArray(): Promise<Uint8Array> } | undefined,
+): Promise<Buffer> {
+  if (!body) throw new Error('answer without a body')
+  return Buffer.from(await body.transformToByteArray())
+}

@@ -1,0 +1,247 @@
+import http, { type ClientRequest, type IncomingMessage, type RequestOptions } from 'node:http'
+import https from 'node:https'
+import type { Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { MessageSource } from '../http/message-source.ts'
+import { WritableSink } from '../http/writable-sink.ts'
+import type { Logger } from '../observe/logger.ts'
+import { headerMap } from '../s3/headers.ts'
+import { SignedChunkEncoder, signedChunksLength } from '../s3/signed-chunks.ts'
+import { emptySha256, sha256Hex } from '../sigv4/canonical.ts'
+import { signRequest, type SignedRequest } from '../sigv4/sign.ts'
+import {
+  BackendError,
+  type BackendClient,
+  type BackendRequest,
+  type BackendResponse,
+  type BackendUpload,
+} from './client.ts'
+import { ChunkedSink } from './chunked-sink.ts'
+
+export interface BackendOptions {
+  /** `http://host:port` or `https://host:port`, without a path. */
+  readonly endpoint: string
+  readonly region: string
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+  readonly addressing: 'path' | 'virtual'
+  /** How uploads are signed: chunk by chunk, or not at all. */
+  readonly payload: 'signed-chunks' | 'unsigned'
+  readonly tls: { readonly ca?: Buffer; readonly cert?: Buffer; readonly key?: Buffer }
+  readonly connectTimeoutMs: number
+  /** From the end of the request to the head of the answer. */
+  readonly responseTimeoutMs: number
+  /** Between two bytes of a body, either way. */
+  readonly idleTimeoutMs: number
+  /** How often a request that failed is sent again. */
+  readonly retries: number
+  readonly maxConnections: number
+}
+
+/** Idle connections are dropped before servers drop them: an upload can't be sent again. */
+const freeSocketTimeoutMs = 4_000
+const retriedStatuses: ReadonlySet<number> = new Set([500, 502, 503, 504])
+const firstBackoffMs = 100
+
+/** The client to the storage over `node:http`. */
+export class NodeBackendClient implements BackendClient {
+  readonly #options: BackendOptions
+  readonly #log: Logger
+  readonly #url: URL
+  readonly #agent: http.Agent
+
+  constructor(options: BackendOptions, log: Logger) {
+    this.#options = options
+    this.#log = log
+    this.#url = new URL(options.endpoint)
+    const pool = {
+      keepAlive: true,
+      maxSockets: options.maxConnections,
+      timeout: freeSocketTimeoutMs,
+      scheduling: 'lifo',
+    } as const
+    this.#agent =
+      this.#url.protocol === 'https:'
+        ? new https.Agent({ ...pool, ...options.tls, minVersion: 'TLSv1.2' })
+        : new http.Agent(pool)
+  }
+
+  async send(request: BackendRequest, body: Buffer = Buffer.alloc(0)): Promise<BackendResponse> {
+    const payloadHash = body.length === 0 ? emptySha256 : sha256Hex(body)
+    for (let attempt = 0; ; attempt += 1) {
+      const canRetry = attempt < this.#options.retries && isReplayable(request)
+      const signed = this.#sign(request, payloadHash, contentLength(request, body))
+      try {
+        const exchange = this.#start(request, signed)
+        exchange.outgoing.end(body)
+        const response = await exchange.response
+        if (!canRetry || !retriedStatuses.has(response.status)) return response
+        response.body.abort(new BackendError('PROTOCOL', `backend answered ${response.status}`))
+      } catch (error) {
+        if (!canRetry || request.signal.aborted || !(error instanceof BackendError)) throw error
+        this.#log.debug(
+          { err: error, request_id: request.requestId },
+          'backend request is repeated',
+        )
+      }
+      await sleep(backoffMs(attempt), undefined, { signal: request.signal })
+    }
+  }
+
+  upload(request: BackendRequest, size: number): BackendUpload {
+    const isChunked = this.#options.payload === 'signed-chunks'
+    const signed = isChunked
+      ? this.#sign(request, 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD', {
+          'content-length': String(signedChunksLength(size)),
+          'x-amz-decoded-content-length': String(size),
+        })
+      : this.#sign(request, 'UNSIGNED-PAYLOAD', { 'content-length': String(size) })
+    const { outgoing, response } = this.#start(request, signed)
+    const plainSink = new WritableSink(outgoing, {
+      idleTimeoutMs: this.#options.idleTimeoutMs,
+      broken: brokenBackend,
+    })
+    const sink = isChunked
+      ? new ChunkedSink(plainSink, new SignedChunkEncoder(signed.chunkSigner, size))
+      : plainSink
+    // An answer before the end of the body is a refusal: whoever is writing must stop.
+    response.then(
+      (early) =>
+        plainSink.fail(new BackendError('REFUSED', `backend answered ${early.status} early`)),
+      (error: Error) => plainSink.fail(error),
+    )
+    return { sink, response }
+  }
+
+  close(): Promise<void> {
+    this.#agent.destroy()
+    return Promise.resolve()
+  }
+
+  #sign(
+    request: BackendRequest,
+    payloadHash: string,
+    headers: Record<string, string>,
+  ): SignedRequest & { readonly path: string } {
+    const { bucket, rawKey, rawQuery } = request
+    const isVirtual = this.#options.addressing === 'virtual' && bucket !== null
+    const host = isVirtual ? `${bucket}.${this.#url.host}` : this.#url.host
+    const prefix = bucket === null || isVirtual ? '' : `/${bucket}`
+    const rawPath = rawKey === '' ? prefix || '/' : `${prefix}/${escapeRaw(rawKey)}`
+    const signed = signRequest(
+      {
+        method: request.method,
+        rawPath,
+        rawQuery: escapeRaw(rawQuery),
+        headers: { ...request.headers, ...headers, host },
+      },
+      { ...this.#options, now: new Date(), payloadHash },
+    )
+    return { ...signed, path: rawQuery === '' ? rawPath : `${rawPath}?${escapeRaw(rawQuery)}` }
+  }
+
+  #start(
+    request: BackendRequest,
+    signed: SignedRequest & { readonly path: string },
+  ): { outgoing: ClientRequest; response: Promise<BackendResponse> } {
+    const { endpoint: _, idleTimeoutMs, connectTimeoutMs, responseTimeoutMs } = this.#options
+    const options: RequestOptions = {
+      agent: this.#agent,
+      protocol: this.#url.protocol,
+      hostname: this.#url.hostname.replace(/^\[|\]$/g, ''),
+      port: this.#url.port,
+      method: request.method,
+      path: signed.path,
+      headers: signed.headers,
+      setHost: false,
+      maxHeaderSize: 64 * 1024,
+    }
+    const outgoing =
+      this.#url.protocol === 'https:' ? https.request(options) : http.request(options)
+    outgoing.on('socket', (socket) => watchConnect(outgoing, socket, connectTimeoutMs))
+    const onAbort = (): void => {
+      outgoing.destroy(new BackendError('ABORTED', 'request given up'))
+    }
+    if (request.signal.aborted) onAbort()
+    request.signal.addEventListener('abort', onAbort, { once: true })
+    outgoing.on('close', () => request.signal.removeEventListener('abort', onAbort))
+    const response = new Promise<BackendResponse>((resolve, reject) => {
+      let timer: NodeJS.Timeout | undefined
+      outgoing.on('finish', () => {
+        timer = setTimeout(
+          () => outgoing.destroy(new BackendError('TIMEOUT', 'backend does not answer')),
+          responseTimeoutMs,
+        )
+      })
+      outgoing.on('response', (message: IncomingMessage) => {
+        clearTimeout(timer)
+        resolve({
+          status: message.statusCode ?? 0,
+          headers: headerMap(message.rawHeaders),
+          body: new MessageSource(message, { idleTimeoutMs, broken: brokenBackend }),
+        })
+      })
+      const fail = (cause?: unknown): void => {
+        clearTimeout(timer)
+        reject(toBackendError(cause))
+      }
+      outgoing.on('error', fail)
+      outgoing.on('close', fail)
+    })
+    // An upload's writer may hear of the failure first and never ask for the answer.
+    response.catch(() => undefined)
+    return { outgoing, response }
+  }
+}
+
+function contentLength(request: BackendRequest, body: Buffer): Record<string, string> {
+  const hasBody = body.length > 0 || request.method === 'PUT' || request.method === 'POST'
+  return hasBody ? { 'content-length': String(body.length) } : {}
+}
+
+/** POST begins or completes uploads: repeating it could do so twice. */
+function isReplayable(request: BackendRequest): boolean {
+  return request.method !== 'POST' || request.rawQuery.startsWith('delete')
+}
+
+function backoffMs(attempt: number): number {
+  return firstBackoffMs * 2 ** attempt * (0.5 + Math.random())
+}
+
+/** What `node:http` refuses in a path although clients send it. */
+function escapeRaw(raw: string): string {
+  return raw.replace(
+    /[^!-~]/g,
+    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  )
+}
+
+function watchConnect(outgoing: ClientRequest, socket: Socket, timeoutMs: number): void {
+  if (!socket.connecting) return
+  const timer = setTimeout(
+    () => outgoing.destroy(new BackendError('CONNECT', 'backend does not accept the connection')),
+    timeoutMs,
+  )
+  socket.once('connect', () => clearTimeout(timer))
+  socket.once('close', () => clearTimeout(timer))
+}
+
+function brokenBackend(what: 'cut' | 'stalled'): BackendError {
+  return what === 'cut'
+    ? new BackendError('RESET', 'backend broke the connection off')
+    : new BackendError('TIMEOUT', 'backend stalled')
+}
+
+function toBackendError(cause: unknown): BackendError {
+  if (cause instanceof BackendError) return cause
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
+  const isConnect =
+    /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ERR_TLS|CERT_|UNABLE_|SELF_SIGNED|DEPTH_)/.test(
+      code,
+    )
+  return new BackendError(
+    isConnect ? 'CONNECT' : 'RESET',
+    `backend ${isConnect ? "can't be reached" : 'broke the connection off'}${code ? ` (${code})` : ''}`,
+    { cause },
+  )
+}

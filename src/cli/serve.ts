@@ -1,0 +1,27 @@
+import type { ConfigProblem } from '../config/load.ts'
+import type { Config } from '../config/schema.ts'
+import { createLogger } from '../observe/logger.ts'
+import { startServer, type RunningServer } from '../server.ts'
+
+/** Serves until a signal ends it. A second signal ends it at once. */
+export async function serve(config: Config, warnings: readonly ConfigProblem[]): Promise<void> {
+  const logger = createLogger(config.logging)
+  for (const { path, message } of warnings) logger('server').warn({ path }, message)
+  const server = await startServer(config, logger)
+  closeOnSignal(server, () => Promise.resolve())
+}
+
+/** Closes the server, then `after`, on the first SIGINT or SIGTERM. */
+export function closeOnSignal(server: RunningServer, after: () => Promise<void>): void {
+  let isClosing = false
+  const onSignal = (): void => {
+    if (isClosing) process.exit(1)
+    isClosing = true
+    void server
+      .close()
+      .then(after)
+      .finally(() => process.exit(0))
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+}

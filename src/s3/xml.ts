@@ -1,0 +1,148 @@
+import { SaxesParser } from 'saxes'
+import { S3Error, type S3Error as S3ErrorType } from './errors.ts'
+
+/** An element without mixed content: text if it has no children. White space between them is lost. */
+export interface XmlElement {
+  readonly name: string
+  readonly attributes: Readonly<Record<string, string>>
+  readonly children: readonly XmlElement[]
+  readonly text: string
+}
+
+/** The text isn't well-formed XML, or is larger or deeper than allowed. */
+export class XmlError extends Error {
+  override readonly name = 'XmlError'
+}
+
+export interface XmlLimits {
+  readonly maxBytes: number
+}
+
+const maxDepth = 16
+const maxElements = 200_000
+const declaration = '<?xml version="1.0" encoding="UTF-8"?>\n'
+const namespace = 'http://s3.amazonaws.com/doc/2006-03-01/'
+
+interface OpenElement {
+  readonly name: string
+  readonly attributes: Record<string, string>
+  readonly children: XmlElement[]
+  text: string
+}
+
+/** Parses a document; DTDs are refused, so there are no entities to expand. Throws XmlError. */
+export function parseXml(bytes: Buffer, limits: XmlLimits): XmlElement {
+  if (bytes.length > limits.maxBytes) throw new XmlError('document is too large')
+  const stack: OpenElement[] = [{ name: '', attributes: {}, children: [], text: '' }]
+  let elements = 0
+  const parser = new SaxesParser()
+  parser.on('error', (error) => {
+    throw new XmlError(error.message)
+  })
+  parser.on('doctype', () => {
+    throw new XmlError('document types are not allowed')
+  })
+  parser.on('opentag', ({ name, attributes }) => {
+    elements += 1
+    if (stack.length > maxDepth || elements > maxElements)
+      throw new XmlError('document is too deep')
+    stack.push({ name, attributes, children: [], text: '' })
+  })
+  const addText = (text: string): void => {
+    const top = stack.at(-1)
+    if (top) top.text += text
+  }
+  parser.on('text', addText)
+  parser.on('cdata', addText)
+  parser.on('closetag', () => {
+    const closed = stack.pop()
+    if (!closed) return
+    const text = closed.children.length > 0 ? '' : closed.text
+    stack.at(-1)?.children.push({ ...closed, text })
+  })
+  parser.write(bytes.toString('utf8')).close()
+  const [root] = stack[0]?.children ?? []
+  if (!root) throw new XmlError('document is empty')
+  return root
+}
+
+/** Parses a client's document. Throws S3Error MalformedXML. */
+export function parseRequestXml(bytes: Buffer, limits: XmlLimits): XmlElement {
+  try {
+    return parseXml(bytes, limits)
+  } catch (cause) {
+    if (cause instanceof XmlError) throw malformedXml(cause)
+    throw cause
+  }
+}
+
+export function malformedXml(cause?: unknown): S3ErrorType {
+  return new S3Error(
+    'MalformedXML',
+    'The XML you provided was not well-formed or did not validate against our published schema',
+    { cause },
+  )
+}
+
+/** The text of the first child of that name; '' if there is none. */
+export function childText(parent: XmlElement, name: string): string {
+  return parent.children.find((child) => child.name === name)?.text ?? ''
+}
+
+/** Makes an element from its text or its children. */
+export function element(name: string, content: string | readonly XmlElement[]): XmlElement {
+  return typeof content === 'string'
+    ? { name, attributes: {}, children: [], text: content }
+    : { name, attributes: {}, children: content, text: '' }
+}
+
+/** A document with this root, in UTF-8. */
+export function serializeXml(root: XmlElement): string {
+  return declaration + serializeElement(root)
+}
+
+/** A document whose root is in S3's namespace. */
+export function s3Document(root: XmlElement): string {
+  return serializeXml({ ...root, attributes: { xmlns: namespace, ...root.attributes } })
+}
+
+function serializeElement({ name, attributes, children, text }: XmlElement): string {
+  const written = Object.entries(attributes).map(([key, value]) => ` ${key}="${escapeXml(value)}"`)
+  const content = children.length > 0 ? children.map(serializeElement).join('') : escapeXml(text)
+  return `<${name}${written.join('')}>${content}</${name}>`
+}
+
+/** Escapes markup, and control characters as S3 does. */
+function escapeXml(text: string): string {
+  // oxlint-disable-next-line no-control-regex -- control characters in keys must survive
+  return text.replace(/[&<>"\u0000-\u001f\u007f]/g, (char) => {
+    switch (char) {
+      case '&':
+        return '&amp;'
+      case '<':
+        return '&lt;'
+      case '>':
+        return '&gt;'
+      case '"':
+        return '&quot;'
+      default:
+        return `&#x${char.charCodeAt(0).toString(16).toUpperCase()};`
+    }
+  })
+}
+
+/** The error document of S3 ("Error responses", Amazon S3 API reference). */
+export function errorDocument(
+  error: Pick<S3ErrorType, 'code' | 'message' | 'fields'>,
+  about: { readonly resource: string; readonly requestId: string },
+): string {
+  return serializeXml(
+    element('Error', [
+      element('Code', error.code),
+      element('Message', error.message),
+      ...Object.entries(error.fields).map(([name, value]) => element(name, value)),
+      element('Resource', about.resource),
+      element('RequestId', about.requestId),
+    ]),
+  )
+}
