@@ -1,124 +1,128 @@
-import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
-import { parseConfig } from '../config/load.ts'
-import { writePrivate } from '../demo/private-file.ts'
-import { startSeaweed, type BackendCredentials } from '../demo/seaweedfs.ts'
+import { resolve } from 'node:path'
+import { loadConfig } from '../config/load.ts'
+import { isFree } from '../demo/ports.ts'
+import { startSeaweed, type BackendCredentials, type Seaweed } from '../demo/seaweedfs.ts'
 import { createLogger } from '../observe/logger.ts'
-import { startServer } from '../server.ts'
+import { startServer, type RunningServer } from '../server.ts'
+import { demoSecrets, writeDemoConfig } from './demo-files.ts'
 import { closeOnSignal } from './serve.ts'
 
 export interface DemoOptions {
+  /** host:port */
   readonly listen: string
   readonly adminListen: string
   /** Where everything is kept. */
   readonly data: string
 }
 
-/** What is made once and kept. */
-interface DemoSecrets {
-  readonly client: BackendCredentials
-  readonly backend: BackendCredentials
-}
+const region = 'us-east-1'
 
 /**
  * Serves with a real S3 server as backend, and keys and credentials that are made on the first start
- * and kept under the data folder. Prints how to use it.
+ * and kept under the data folder. Prints how to use it. Throws if a port is taken, or if the backend
+ * can't be installed or started.
  */
 export async function startDemo(options: DemoOptions): Promise<void> {
   const data = resolve(options.data)
-  mkdirSync(data, { recursive: true, mode: 0o700 })
+  await mustBeFree(options.listen, '--listen')
+  await mustBeFree(options.adminListen, '--admin-listen')
   const secrets = await demoSecrets(data)
+  // The backend ends with this process, but not if a signal ends the process without more ado.
+  process.on('SIGINT', exitBeforeReady)
+  process.on('SIGTERM', exitBeforeReady)
   console.log('starting the demo backend (SeaweedFS) ...')
   const backend = await startSeaweed({
-    dataDir: join(data, 'backend'),
+    dataDir: resolve(data, 'backend'),
     credentials: secrets.backend,
   })
   try {
-    const text = demoConfig(options, { secrets, endpoint: backend.endpoint })
-    const file = join(data, 'config.yaml')
-    await writePrivate(file, text)
-    const { config } = parseConfig(text, { env: {}, baseDir: data })
+    const addresses = { ...options, backendEndpoint: backend.endpoint }
+    const configFile = await writeDemoConfig(data, secrets, addresses)
+    const { config } = loadConfig(configFile, {})
     const server = await startServer(config, createLogger(config.logging))
-    closeOnSignal(server, () => backend.stop())
-    console.log(usage(server.s3Url, { secrets, file }))
+    process.off('SIGINT', exitBeforeReady)
+    process.off('SIGTERM', exitBeforeReady)
+    closeTogether(server, backend)
+    console.log(usage(server.s3Url, { credentials: secrets.client, data: options.data }))
   } catch (error) {
     await backend.stop()
     throw error
   }
 }
 
-async function demoSecrets(data: string): Promise<DemoSecrets> {
-  const masterKey = join(data, 'master.key')
-  if (!existsSync(masterKey)) await writePrivate(masterKey, `${randomBytes(32).toString('hex')}\n`)
-  const file = join(data, 'credentials.json')
-  if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as DemoSecrets
-  const secrets = { client: newCredentials('CLIENT'), backend: newCredentials('BACKEND') }
-  await writePrivate(file, `${JSON.stringify(secrets, null, 2)}\n`)
-  return secrets
+function exitBeforeReady(): void {
+  process.exit(1)
 }
 
-function newCredentials(name: string): BackendCredentials {
-  return {
-    accessKeyId: `${name}${randomBytes(6).toString('hex').toUpperCase()}`,
-    secretAccessKey: randomBytes(20).toString('hex'),
+function closeTogether(server: RunningServer, backend: Seaweed): void {
+  let isStopping = false
+  closeOnSignal(server, () => {
+    isStopping = true
+    return backend.stop()
+  })
+  const closeWithBackend = async () => {
+    await backend.exited
+    if (isStopping) return
+    console.error('nebulaio: error: the demo backend has ended; see backend/seaweedfs.log')
+    await server.close().finally(() => process.exit(1))
   }
+  void closeWithBackend()
 }
 
-function demoConfig(
-  options: DemoOptions,
-  { secrets, endpoint }: { secrets: DemoSecrets; endpoint: string },
+async function mustBeFree(address: string, option: string): Promise<void> {
+  const match = /^(?:\[(?<v6>[\d:a-f]+)\]|(?<host>[^:[\]]+)):(?<port>\d{1,5})$/i.exec(address)
+  const host = match?.groups?.['v6'] ?? match?.groups?.['host']
+  const port = Number(match?.groups?.['port'])
+  if (host === undefined || port < 1 || port > 65_535) {
+    throw new Error(`${option}: expected host:port, got ${JSON.stringify(address)}`)
+  }
+  if (await isFree(port, host)) return
+  throw new Error(`can't listen on ${address}: it is in use; choose another with ${option}`)
+}
+
+function usage(
+  endpoint: string,
+  { credentials, data }: { credentials: BackendCredentials; data: string },
 ): string {
-  const comment =
-    '# Written anew by each `npm start`: the demo backend has other ports each time.\n'
-  return (
-    comment +
-    JSON.stringify(
-      {
-        server: { listen: options.listen, workers: 0 },
-        admin: { listen: options.adminListen },
-        backend: {
-          endpoint,
-          access_key_id: secrets.backend.accessKeyId,
-          secret_access_key: secrets.backend.secretAccessKey,
-        },
-        credentials: [
-          {
-            access_key_id: secrets.client.accessKeyId,
-            secret_access_key: secrets.client.secretAccessKey,
-          },
-        ],
-        state: { url: 'file:./state' },
-        encryption: {
-          enabled: true,
-          kms: {
-            provider: 'local',
-            local: { key_store_path: './keys', master_key_file: './master.key' },
-          },
-        },
-        logging: { level: 'warn' },
-      },
-      null,
-      2,
-    )
-  )
+  const lines = linesToPaste(endpoint, credentials)
+  const sections = Object.entries(lines).map(([client, line]) => `  # ${client}\n  ${line}\n`)
+  return `
+NebulaIO proxy is serving S3.
+
+  endpoint           ${endpoint}
+  access key id      ${credentials.accessKeyId}
+  secret access key  ${credentials.secretAccessKey}
+  region             ${region}
+
+To try it, paste a line into another terminal:
+
+${sections.join('\n')}
+The data is in ${data}, stop with Ctrl-C.`
 }
 
-function usage(url: string, { secrets, file }: { secrets: DemoSecrets; file: string }): string {
-  const { accessKeyId, secretAccessKey } = secrets.client
-  return `
-NebulaIO proxy is serving S3 on ${url}
-
-  access key id       ${accessKeyId}
-  secret access key   ${secretAccessKey}
-
-Try it:
-
-  AWS_ACCESS_KEY_ID=${accessKeyId} AWS_SECRET_ACCESS_KEY=${secretAccessKey} AWS_DEFAULT_REGION=us-east-1 aws --endpoint-url ${url} s3 mb s3://demo
-
-  rclone copy README.md ":s3,provider=Other,endpoint='${url}',access_key_id=${accessKeyId},secret_access_key=${secretAccessKey}:demo"
-
-  curl --aws-sigv4 aws:amz:us-east-1:s3 --user ${accessKeyId}:${secretAccessKey} ${url}/demo/README.md
-
-Everything is kept under ${file.replace(/\/[^/]*$/, '')}; stop with Ctrl-C.`
+/** One line for the shell per client program. */
+function linesToPaste(endpoint: string, credentials: BackendCredentials): Record<string, string> {
+  const { accessKeyId, secretAccessKey } = credentials
+  const environment = [
+    `AWS_ACCESS_KEY_ID=${accessKeyId}`,
+    `AWS_SECRET_ACCESS_KEY=${secretAccessKey}`,
+    `AWS_DEFAULT_REGION=${region}`,
+  ].join(' ')
+  const remote = [
+    ':s3,provider=Other',
+    `access_key_id=${accessKeyId}`,
+    `secret_access_key=${secretAccessKey}`,
+    `region=${region}`,
+    `endpoint='${endpoint}':demo-rclone/hello.txt`,
+  ].join(',')
+  const signing = [
+    `--aws-sigv4 aws:amz:${region}:s3 --user ${accessKeyId}:${secretAccessKey}`,
+    // Older versions of curl sign without this header, which S3 demands.
+    '-H x-amz-content-sha256:UNSIGNED-PAYLOAD',
+  ].join(' ')
+  return {
+    'aws-cli': `${environment} aws --endpoint-url ${endpoint} s3 mb s3://demo-aws`,
+    rclone: `echo hello | rclone rcat "${remote}"`,
+    curl: `curl --fail-with-body ${signing} ${endpoint}/`,
+  }
 }

@@ -65,6 +65,8 @@ export async function startSeaweed(options: SeaweedOptions): Promise<Seaweed> {
   const [master = 0, volume = 0, filer = 0, s3 = 0] = await freePorts(4)
   const endpoint = `http://127.0.0.1:${s3}`
   const args = [
+    // Else it writes files into /tmp.
+    '-logtostderr=true',
     'server',
     `-dir=${objects}`,
     '-ip=127.0.0.1',

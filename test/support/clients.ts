@@ -62,6 +62,14 @@ export function rclone(args: readonly string[], target: S3Target): Promise<Comma
   return runCommand(program, ['--retries', '1', ...args], { timeoutMs, env })
 }
 
+/** Runs a line of shell that calls `aws`, `rclone` or other programs, with nothing but what it says. */
+export function shell(line: string): Promise<CommandResult> {
+  const { folder } = pythonClients()
+  const path = `${join(folder, 'bin')}:${process.env['PATH']}`
+  const env = { ...cleanEnv(), PATH: path, PYTHONPATH: folder, RCLONE_CONFIG: '/dev/null' }
+  return runCommand('sh', ['-c', line], { timeoutMs, env })
+}
+
 /** Runs restic on the repository that fills a bucket. */
 export function restic(
   args: readonly string[],
