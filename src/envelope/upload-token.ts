@@ -63,5 +63,9 @@ function readPrefixed(bytes: Buffer, offset: number): [text: string, end: number
   const start = offset + 4
   const end = start + bytes.readUInt32BE(offset)
   if (end > bytes.length) throw new FormatError('upload token: too short')
-  return [bytes.toString('utf8', start, end), end]
+  const text = bytes.toString('utf8', start, end)
+  if (!Buffer.from(text, 'utf8').equals(bytes.subarray(start, end))) {
+    throw new FormatError('upload token: not UTF-8')
+  }
+  return [text, end]
 }

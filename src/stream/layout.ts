@@ -1,4 +1,5 @@
 import type { ObjectChecksum } from './end-record.ts'
+import { FormatError } from './errors.ts'
 import {
   endRecordSize,
   maxPartNumber,
@@ -67,11 +68,12 @@ export class Layout {
     return new Layout(tail, { uniformSize: size, places: [] })
   }
 
-  /** Parts 1…N as listed; the last one must be the tail's. Throws RangeError if it isn't. */
+  /** Parts 1…N as listed. Throws FormatError if they contradict the tail or one is empty inside. */
   static listed(tail: ObjectTail, sizes: readonly PlainBytes[]): Layout {
     if (sizes.length !== tail.lastPart || sizes.at(-1) !== tail.lastPartSize) {
-      throw new RangeError("the sizes are not those of the object's end record")
+      throw new FormatError("the sizes are not those of the object's end record")
     }
+    if (sizes.slice(0, -1).includes(0)) throw new FormatError('a part before the last is empty')
     let plainOffset = 0
     let storedOffset = 0
     const places = sizes.map((size, index) => {
