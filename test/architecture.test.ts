@@ -46,7 +46,6 @@ const owners: Record<string, string> = {
   yaml: 'config',
   commander: 'cli',
   saxes: 's3',
-  zod: 'config',
 }
 
 interface Import {

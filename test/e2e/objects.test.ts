@@ -169,25 +169,22 @@ describeEachService('objects', (backend) => {
     await s3.send(new PutObjectCommand({ Bucket, Key, Body: Buffer.alloc(0) }))
     const list = await s3.send(new ListObjectsV2Command({ Bucket, Prefix: 'markers/' }))
     expect(list.Contents).toMatchObject([{ Key, Size: 0 }])
-    if (backend.name === 'seaweedfs') {
-      // It keeps no metadata for markers, so nothing proves that the marker is ours.
-      await expect(get(Key)).rejects.toMatchObject({ name: 'AccessDenied' })
-      return
-    }
-    expect(await get(Key)).toHaveLength(0)
-    const head = await s3.send(new HeadObjectCommand({ Bucket, Key }))
-    expect(head.ContentLength).toBe(0)
+    const seen = await get(Key).then(
+      (body) => body.length,
+      (error: Error) => error.name,
+    )
+    // SeaweedFS keeps no metadata for markers, so nothing proves that the marker is ours.
+    expect(seen).toBe(backend.name === 'seaweedfs' ? 'AccessDenied' : 0)
   })
 
   test('content under a key that ends in a slash is kept or refused, never dropped', async () => {
     const Key = 'markers/content/'
-    const put = s3.send(new PutObjectCommand({ Bucket, Key, Body: 'content' }))
-    if (['seaweedfs', 'versitygw'].includes(backend.name)) {
-      await expect(put).rejects.toMatchObject({ $metadata: { httpStatusCode: 400 } })
-    } else {
-      await put
-      expect((await get(Key)).toString()).toBe('content')
-    }
+    const seen = await s3.send(new PutObjectCommand({ Bucket, Key, Body: 'content' })).then(
+      async () => (await get(Key)).toString(),
+      () => 'refused',
+    )
+    const refusing = ['seaweedfs', 'versitygw']
+    expect(seen).toBe(refusing.includes(backend.name) ? 'refused' : 'content')
   })
 
   test('conditional requests work on the ETags that clients see', async () => {

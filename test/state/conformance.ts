@@ -207,7 +207,6 @@ export function describeStateStore(name: string, current: () => StateStore): voi
       })
 
       test.each([
-        ['no parts', []],
         ['10,001 parts', Array.from({ length: 10_001 }, () => 5_242_880)],
         ['a negative size', [5_242_880, -1]],
         ['a fraction', [0.5]],
@@ -216,6 +215,11 @@ export function describeStateStore(name: string, current: () => StateStore): voi
       ])('refuses a layout with %s and keeps nothing of it', async (_, partSizes) => {
         await expect(store().putLayout(layout({ partSizes }))).rejects.toThrow(RangeError)
         expect(await store().findLayouts(bucket, ['key'])).toEqual([])
+      })
+
+      test('keeps a layout that is only known to be irregular', async () => {
+        await store().putLayout(layout({ partSizes: [] }))
+        expect(await store().findLayouts(bucket, ['key'])).toMatchObject([{ partSizes: [] }])
       })
 
       test('gives back any record', async () => {
