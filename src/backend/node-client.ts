@@ -178,7 +178,11 @@ export class NodeBackendClient implements BackendClient {
         resolve({
           status: message.statusCode ?? 0,
           headers: headerMap(message.rawHeaders),
-          body: new MessageSource(message, { idleTimeoutMs, broken: brokenBackend }),
+          body: new MessageSource(message, {
+            idleTimeoutMs,
+            broken: brokenBackend,
+            onAbort: 'destroy',
+          }),
         })
       })
       const fail = (cause?: unknown): void => {

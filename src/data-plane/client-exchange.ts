@@ -49,6 +49,7 @@ export class ClientExchange implements RequestBody, ClientResponse {
     if (this.#options.expectsContinue) this.#response.writeContinue()
     return new MessageSource(this.#request, {
       idleTimeoutMs: this.#options.idleTimeoutMs,
+      onAbort: 'keep',
       broken: (what) =>
         what === 'stalled'
           ? new S3Error(

@@ -6,6 +6,11 @@ export interface MessageSourceOptions {
   readonly idleTimeoutMs: number
   /** Makes the error for a body that breaks off or stalls. */
   readonly broken: (what: 'cut' | 'stalled') => Error
+  /**
+   * What `abort` does to the connection: `destroy` it, or `keep` it with the rest of the body unread,
+   * for an owner who still has to answer over it.
+   */
+  readonly onAbort: 'destroy' | 'keep'
 }
 
 /** The body of a request or response of `node:http` as a source. */
@@ -60,7 +65,8 @@ export class MessageSource implements ByteSource {
     if (this.#isOver) return
     this.#stop()
     this.#receiver = null
-    this.#message.destroy(reason)
+    if (this.#options.onAbort === 'destroy') this.#message.destroy(reason)
+    else this.#message.pause()
   }
 
   #watch(): void {
@@ -77,7 +83,7 @@ export class MessageSource implements ByteSource {
     const receiver = this.#receiver
     this.#stop()
     const reason = this.#options.broken(what)
-    this.#message.destroy(reason)
+    if (what === 'cut' || this.#options.onAbort === 'destroy') this.#message.destroy(reason)
     receiver.error(reason)
   }
 

@@ -34,11 +34,8 @@ export async function startProxy(
   options: ProxyOptions = {},
 ): Promise<TestProxy> {
   const folder = options.sharedWith?.folder ?? (await newFolder())
-  const text = JSON.stringify({
-    ...testConfig(backend, options),
-    ...options.config,
-  })
-  const { config } = parseConfig(text, { env: {}, baseDir: folder })
+  const { settings } = proxyConfig(backend, options)
+  const { config } = parseConfig(JSON.stringify(settings), { env: {}, baseDir: folder })
   const logger = process.env['NEBULAIO_TEST_LOG']
     ? createLogger(config.logging)
     : () => silentLogger
@@ -58,7 +55,13 @@ export async function startProxy(
   }
 }
 
-async function newFolder(): Promise<string> {
+/** The settings of a test proxy, and the credential that its clients use. */
+export function proxyConfig(backend: S3Target, options: ProxyOptions = {}) {
+  return { settings: { ...testConfig(backend, options), ...options.config }, client }
+}
+
+/** A folder with a master key; keys and state of a proxy go in there. */
+export async function newFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'nebulaio-proxy-'))
   await writeFile(join(folder, 'master.key'), randomBytes(32).toString('hex'), { mode: 0o600 })
   return folder
