@@ -42,6 +42,12 @@ export function peakRssMiB(pid: number): number {
   return Number(match?.[1]) / 1024
 }
 
+/** The one child of a control process: its worker (Linux). */
+export function workerPid(pid: number): number {
+  const [child = ''] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ')
+  return Number(child)
+}
+
 export async function stop(measured: Measured): Promise<void> {
   const ended = new Promise((resolve) => measured.process.once('exit', resolve))
   measured.process.kill('SIGTERM')

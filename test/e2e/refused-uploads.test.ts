@@ -173,7 +173,7 @@ describeEachService('an upload that is refused or broken off', (backend) => {
   )
 
   test('under a new key leaves nothing there', async () => {
-    await rawPut({ goneAfter: 200_000, path: `/${Bucket}/fresh` })
+    expect(await rawPut({ goneAfter: 200_000, path: `/${Bucket}/fresh` })).toBe('')
     await rawPut({ headers: { 'content-md5': md5 }, path: `/${Bucket}/fresh` })
     await expectUntouched()
   })
