@@ -203,9 +203,14 @@ function contentLength(request: BackendRequest, body: Buffer): Record<string, st
   return hasBody ? { 'content-length': String(body.length) } : {}
 }
 
-/** POST begins or completes uploads: repeating it could do so twice. */
-function isReplayable(request: BackendRequest): boolean {
-  return request.method !== 'POST' || request.rawQuery.startsWith('delete')
+/**
+ * POST begins or completes uploads: repeating it could do so twice. A conditional write that is
+ * repeated after a lost answer would meet its own result.
+ */
+function isReplayable({ method, headers, rawQuery }: BackendRequest): boolean {
+  if (method === 'GET' || method === 'HEAD') return true
+  if (method === 'POST') return rawQuery.startsWith('delete')
+  return headers['if-match'] === undefined && headers['if-none-match'] === undefined
 }
 
 function backoffMs(attempt: number): number {

@@ -44,6 +44,8 @@ export class S3Listener {
   readonly #parts: S3ListenerParts
   readonly #server: http.Server
   #inFlight = 0
+  /** Requests of each connection that aren't answered yet. */
+  readonly #busy = new WeakMap<Duplex, number>()
 
   constructor(options: S3ListenerOptions, parts: S3ListenerParts) {
     this.#options = options
@@ -67,7 +69,11 @@ export class S3Listener {
     this.#server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
       this.#serve(request, response, { expectsContinue: true }),
     )
-    this.#server.on('clientError', answerClientError)
+    this.#server.on('clientError', (error: Error, socket: Duplex) => {
+      // An answer that is under way must not be continued with an error: that would be wrong bytes.
+      if ((this.#busy.get(socket) ?? 0) > 0) socket.destroy()
+      else answerClientError(error, socket)
+    })
   }
 
   /** Resolves with the URL once it accepts connections. */
@@ -110,38 +116,54 @@ export class S3Listener {
       expectsContinue,
     })
     const abort = new AbortController()
-    response.on('close', () => {
-      if (!response.writableFinished) abort.abort(new ClientGoneError('client is gone'))
-    })
-    response.on('error', () => undefined)
     const started = performance.now()
     const seen: SeenRequest = { operation: null, bucket: null, accessKeyId: null }
+    const about: RequestLife = { requestId, signal: abort.signal, seen }
     this.#inFlight += 1
-    this.#handle(request, exchange, { requestId, signal: abort.signal, seen })
-      .catch((error: unknown) =>
-        this.#answerError(error, exchange, { request, requestId, signal: abort.signal }),
-      )
-      .finally(() => {
-        this.#inFlight -= 1
-        this.#parts.log.info(
-          {
-            request_id: requestId,
-            method: request.method,
-            operation: seen.operation,
-            bucket: seen.bucket,
-            access_key_id: seen.accessKeyId,
-            status: response.statusCode,
-            duration_ms: Math.round(performance.now() - started),
-          },
-          'request',
+    this.#busy.set(request.socket, (this.#busy.get(request.socket) ?? 0) + 1)
+    response.on('error', () => undefined)
+    response.on('close', () => {
+      if (!response.writableFinished) abort.abort(new ClientGoneError('client is gone'))
+      this.#inFlight -= 1
+      this.#busy.set(request.socket, (this.#busy.get(request.socket) ?? 1) - 1)
+      this.#logRequest(request, response, { about, durationMs: performance.now() - started })
+    })
+    this.#handle(request, exchange, about)
+      .catch((error: unknown) => this.#answerError(error, exchange, { request, ...about }))
+      .catch((error: unknown) => {
+        this.#parts.log.error(
+          { request_id: requestId, err: error },
+          "an error couldn't be answered",
         )
+        exchange.destroy()
       })
+  }
+
+  #logRequest(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { about, durationMs }: { about: RequestLife; durationMs: number },
+  ): void {
+    const { requestId, seen } = about
+    this.#parts.log.info(
+      {
+        request_id: requestId,
+        method: request.method,
+        operation: seen.operation,
+        bucket: seen.bucket,
+        access_key_id: seen.accessKeyId,
+        status: response.headersSent ? response.statusCode : null,
+        complete: response.writableFinished,
+        duration_ms: Math.round(durationMs),
+      },
+      'request',
+    )
   }
 
   async #handle(
     request: IncomingMessage,
     exchange: ClientExchange,
-    { requestId, signal, seen }: { requestId: string; signal: AbortSignal; seen: SeenRequest },
+    { requestId, signal, seen }: RequestLife,
   ): Promise<void> {
     if (this.#inFlight > this.#options.limits.maxRequestsInFlight) {
       throw new S3Error('SlowDown', 'Please reduce your request rate.')
@@ -225,6 +247,12 @@ export class S3Listener {
     else if (severity === 'outside') this.#parts.log.warn(fields, 'request failed')
     else this.#parts.log.error(fields, 'request failed')
   }
+}
+
+interface RequestLife {
+  readonly requestId: string
+  readonly signal: AbortSignal
+  readonly seen: SeenRequest
 }
 
 interface SeenRequest {

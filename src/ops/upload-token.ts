@@ -1,4 +1,5 @@
 import { parseUploadToken, type UploadToken } from '../envelope/upload-token.ts'
+import { KeyProviderError } from '../kms/provider.ts'
 import { S3Error } from '../s3/errors.ts'
 import { queryValue } from '../s3/target.ts'
 import type { Dek } from '../stream/dek.ts'
@@ -27,7 +28,9 @@ export async function openUpload(
     parsed.verify(dek)
     return { backendUploadId, envelope, dek, token }
   } catch (error) {
-    if (!(error instanceof IntegrityError)) throw error
+    // The intermediate key of another bucket's upload isn't wrapped for this one.
+    const isOfAnotherBucket = error instanceof KeyProviderError && error.code === 'REJECTED'
+    if (!(error instanceof IntegrityError) && !isOfAnotherBucket) throw error
     context.log.info({ err: error }, 'upload id refused')
     throw noSuchUpload(error)
   }

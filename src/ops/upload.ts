@@ -1,4 +1,4 @@
-import type { BackendResponse, BackendUpload } from '../backend/client.ts'
+import { BackendError, type BackendResponse, type BackendUpload } from '../backend/client.ts'
 import { marshalEnvelope, envelopeHeader, type Envelope } from '../envelope/envelope.ts'
 import { S3Error } from '../s3/errors.ts'
 import type { HeaderRecord } from '../s3/headers.ts'
@@ -114,7 +114,9 @@ export async function sendBody(
   try {
     await pump(body.source, upload.sink, body.stage, { signal: context.signal })
   } catch (error) {
-    upload.response.catch(() => undefined)
+    if (!(error instanceof BackendError) || error.code !== 'REFUSED') throw error
+    // The backend answered before it had the whole body: its answer says why.
+    await expectSuccess(await upload.response)
     throw error
   }
   return expectSuccess(await upload.response)
