@@ -80,6 +80,23 @@ describe('layers', () => {
     expect(wrong).toEqual([])
   })
 
+  test('no file imports itself in a circle', () => {
+    const edges = new Map<string, string[]>()
+    for (const { file, specifier } of imports()) {
+      if (!specifier.startsWith('.')) continue
+      const target = relative(src, join(src, file, '..', specifier))
+      edges.set(file, [...(edges.get(file) ?? []), target])
+    }
+    const reaches = (from: string, goal: string, seen: Set<string>): boolean =>
+      (edges.get(from) ?? []).some((next) => {
+        if (next === goal) return true
+        if (seen.has(next)) return false
+        seen.add(next)
+        return reaches(next, goal, seen)
+      })
+    expect([...edges.keys()].filter((file) => reaches(file, file, new Set()))).toEqual([])
+  })
+
   test('each outside package is known to its one folder only', () => {
     const wrong = imports().filter(({ folder, specifier }) => {
       const name = specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/')

@@ -1,6 +1,6 @@
 import { childText, element, serializeXml, type XmlElement } from '../s3/xml.ts'
 import { backendRequest, buildQuery, discardBody, readXml } from './backend-call.ts'
-import type { CopyDone, CopyPlan } from './copy-object.ts'
+import type { CopyDone, CopyPlan } from './copy-plan.ts'
 import type { OperationContext } from './operation.ts'
 import type { Services } from './services.ts'
 

@@ -1,19 +1,18 @@
 import type { BackendResponse } from '../backend/client.ts'
 import { readBody } from '../backend/read-body.ts'
-import type { Envelope } from '../envelope/envelope.ts'
 import { S3Error } from '../s3/errors.ts'
 import { toBackendConditional, toClientEtag } from '../s3/etag.ts'
 import type { HeaderMap, HeaderRecord } from '../s3/headers.ts'
 import { contentHeaders, objectWriteHeaders } from '../s3/request-headers.ts'
 import { clientResponseHeaders } from '../s3/response-headers.ts'
 import { encodeKey, encodeQueryValue, parseCopySource, type CopySource } from '../s3/target.ts'
-import { childText, element, serializeXml, type XmlElement } from '../s3/xml.ts'
-import type { Dek } from '../stream/dek.ts'
+import { childText, element, serializeXml } from '../s3/xml.ts'
 import { openEndRecord } from '../stream/end-record.ts'
 import { IntegrityError } from '../stream/errors.ts'
 import { endRecordSize } from '../stream/sizes.ts'
 import { backendRequest, buildQuery, discardBody, expectSuccess, readXml } from './backend-call.ts'
 import { copyByParts } from './copy-by-parts.ts'
+import type { CopyDone, CopyPlan } from './copy-plan.ts'
 import { needsRecord, partSizes, tolerateOutage } from './layout-record.ts'
 import { multipartLayout } from './multipart-layout.ts'
 import { objectPlace } from './object-place.ts'
@@ -24,16 +23,6 @@ import { encryptionHeaders, storedObject, type StoredObject } from './stored-obj
 import { envelopeHeaders, readRequestBody } from './upload.ts'
 
 const maxAttempts = 3
-
-/** A copy as the backend will make it: whose ciphertext, under which headers. */
-export interface CopyPlan {
-  readonly source: StoredObject
-  readonly dek: Dek
-  readonly envelope: Envelope
-  /** Metadata and content headers of the copy, the envelope included. */
-  readonly headers: HeaderRecord
-  readonly copySource: string
-}
 
 /**
  * CopyObject: the backend copies the ciphertext, the same DEK is sealed anew for the copy's place.
@@ -217,12 +206,6 @@ export function copySourceConditions(headers: HeaderMap): HeaderRecord {
     conditions[name] = name.endsWith('match') ? toBackendConditional(value) : value
   }
   return conditions
-}
-
-/** What the backend answered to a finished copy. */
-export interface CopyDone {
-  readonly headers: HeaderMap
-  readonly result: XmlElement
 }
 
 async function copyAtOnce(
