@@ -42,6 +42,7 @@ const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--config', 'test/vites
 
 const commands = {
   start: (args) => handOver('src/main.ts', 'start', ...args),
+  nebulaio: (args) => handOver('src/main.ts', ...args),
   test: (args) => handOver(...vitest, ...args),
   check: () => {
     tool('typescript/bin/tsc')
