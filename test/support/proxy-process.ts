@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { S3Target } from './services.ts'
-import { proxyConfig, type ProxyOptions } from './proxy.ts'
+import { proxyConfig, untilHealthy, type ProxyOptions } from './proxy.ts'
 
 /** A proxy in a process of its own. */
 export interface ProxyProcess extends S3Target {
@@ -30,7 +30,8 @@ export async function startProxyProcess(
   writeFileSync(file, JSON.stringify({ ...settings, state, logging }))
   const args = [...(options.nodeOptions ?? []), main, 'serve', '--config', file]
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-  const endpoint = await servingUrl(child)
+  const { endpoint, adminUrl } = await servingUrls(child)
+  await untilHealthy(adminUrl)
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   return {
     endpoint,
@@ -45,14 +46,14 @@ export async function startProxyProcess(
   }
 }
 
-/** The S3 address in the log line that says that the proxy serves. */
-function servingUrl(child: ChildProcess): Promise<string> {
+/** The addresses in the log line that says that the proxy serves. */
+function servingUrls(child: ChildProcess): Promise<{ endpoint: string; adminUrl: string }> {
   return new Promise((resolve, reject) => {
     let text = ''
     child.stdout?.on('data', (bytes: Buffer) => {
       text = (text + bytes.toString()).slice(-10_000)
-      const url = /"s3":"(http[^"]+)"/.exec(text)?.[1]
-      if (url !== undefined) resolve(url)
+      const [, endpoint, adminUrl] = /"s3":"(http[^"]+)","admin":"(http[^"]+)"/.exec(text) ?? []
+      if (endpoint !== undefined && adminUrl !== undefined) resolve({ endpoint, adminUrl })
     })
     child.once('exit', (code) => reject(new Error(`the proxy ended with ${code}: ${text}`)))
   })

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { parseConfig } from '../../src/config/load.ts'
 import { createLogger, silentLogger } from '../../src/observe/logger.ts'
 import { signRequest } from '../../src/sigv4/sign.ts'
@@ -40,6 +41,7 @@ export async function startProxy(
     ? createLogger(config.logging)
     : () => silentLogger
   const server = await startServer(config, logger)
+  await untilHealthy(server.adminUrl)
   return {
     endpoint: server.s3Url,
     region: 'us-east-1',
@@ -52,6 +54,15 @@ export async function startProxy(
       await server.close()
       if (!options.sharedWith) await rm(folder, { recursive: true, force: true })
     },
+  }
+}
+
+/** Waits until the state store is open too: until then irregular uploads can't be completed. */
+export async function untilHealthy(adminUrl: string): Promise<void> {
+  for (;;) {
+    const { status } = (await (await fetch(`${adminUrl}/health`)).json()) as { status: string }
+    if (status === 'healthy') return
+    await sleep(50)
   }
 }
 
