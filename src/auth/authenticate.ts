@@ -219,13 +219,12 @@ function checkRegion(parsed: ParsedSignature, region: string): void {
 /** The Host and every x-amz-* header must be signed, so that nobody on the way can change them. */
 function checkSignedHeaders(headers: HeaderMap, parsed: ParsedSignature): void {
   const signed = new Set(parsed.signedHeaders)
-  const unsigned = [...headers.keys()].filter(
-    (name) => (name === 'host' || name.startsWith('x-amz-')) && !signed.has(name),
+  // The payload hash is part of what is signed, whether its header is or not.
+  const mustBeSigned = [...headers.keys()].filter(
+    (name) => name.startsWith('x-amz-') && name !== 'x-amz-content-sha256',
   )
-  if (!signed.has('host')) unsigned.push('host')
-  // A presigned URL may be used with a payload hash that wasn't known when it was signed.
-  const [first] = unsigned.filter((name) => name !== 'x-amz-content-sha256')
-  if (first === undefined) return
+  const unsigned = ['host', ...mustBeSigned].filter((name) => !signed.has(name))
+  if (unsigned.length === 0) return
   throw new S3Error(
     'AccessDenied',
     'There were headers present in the request which were not signed',

@@ -28,7 +28,7 @@ const published: readonly (readonly [ChecksumAlgorithm, string, Buffer, string])
   ['CRC32C', '32 zeros', Buffer.alloc(32), '8a9136aa'],
   ['CRC32C', '32 ones', Buffer.alloc(32, 0xff), '62a8ab43'],
   ['CRC32C', '32 ascending bytes', ascending, '46dd794e'],
-  ['CRC32C', '32 descending bytes', Buffer.from(ascending).reverse(), '113fdb5c'],
+  ['CRC32C', '32 descending bytes', Buffer.from(ascending.toReversed()), '113fdb5c'],
   ['CRC64NVME', 'check', Buffer.from('123456789'), 'ae8b14860a799888'],
   ['CRC64NVME', 'nothing', Buffer.alloc(0), '0000000000000000'],
   ['CRC64NVME', '4 KiB of zeros', Buffer.alloc(4096), '6482d367eb22b64e'],
