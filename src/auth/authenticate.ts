@@ -42,6 +42,8 @@ interface Claim {
   readonly amzDate: string
   readonly payloadHash: string
   readonly omitQuery?: string
+  /** The code of what is wrong with the signature's place. */
+  readonly syntaxCode: SyntaxCode
 }
 
 /**
@@ -50,7 +52,7 @@ interface Claim {
  */
 export function authenticate(head: RequestHead, options: AuthenticateOptions): Authenticated {
   const claim = readClaim(head, options.now)
-  checkRegion(claim.parsed, options.region)
+  checkRegion(claim, options.region)
   checkSignedHeaders(head.headers, claim.parsed)
   const credential = options.credentials.find(claim.parsed.accessKeyId)
   const chunkSigner = verifySignature(
@@ -105,7 +107,8 @@ function headerClaim(
   authorization: string,
   { now }: { now: Date },
 ): Claim {
-  const parsed = withCode('AuthorizationHeaderMalformed', () => parseAuthorization(authorization))
+  const syntaxCode = 'AuthorizationHeaderMalformed'
+  const parsed = withCode(syntaxCode, () => parseAuthorization(authorization))
   const payloadHash = headers.get('x-amz-content-sha256')
   if (payloadHash === undefined) {
     throw new S3Error('MissingSecurityHeader', 'Your request was missing a required header', {
@@ -121,8 +124,8 @@ function headerClaim(
     )
   }
   if (Math.abs(time - now.getTime()) > maxSkewMs) throw tooSkewed(amzDate, now)
-  checkDay(parsed, amzDate, { code: 'AuthorizationHeaderMalformed' })
-  return { parsed, amzDate, payloadHash }
+  checkDay(parsed, amzDate, { code: syntaxCode })
+  return { parsed, amzDate, payloadHash, syntaxCode }
 }
 
 function requestDate(headers: HeaderMap): string {
@@ -178,7 +181,7 @@ function presignedClaim({ target, headers }: RequestHead, now: Date): Claim {
   checkDay(parsed, amzDate, { code })
   const payloadHash =
     value('X-Amz-Content-Sha256') ?? headers.get('x-amz-content-sha256') ?? 'UNSIGNED-PAYLOAD'
-  return { parsed, amzDate, payloadHash, omitQuery: 'X-Amz-Signature' }
+  return { parsed, amzDate, payloadHash, omitQuery: 'X-Amz-Signature', syntaxCode: code }
 }
 
 /** Milliseconds since 1970; null if the text isn't `YYYYMMDDTHHMMSSZ`. */
@@ -207,11 +210,11 @@ function checkDay(parsed: ParsedSignature, amzDate: string, { code }: { code: Sy
   )
 }
 
-function checkRegion(parsed: ParsedSignature, region: string): void {
+function checkRegion({ parsed, syntaxCode }: Claim, region: string): void {
   if (parsed.region === region || parsed.region === defaultRegion) return
   throw new S3Error(
-    'AuthorizationHeaderMalformed',
-    `The authorization header is malformed; the region '${parsed.region}' is wrong; expecting '${region}'`,
+    syntaxCode,
+    `The region '${parsed.region}' of the credential is wrong; expecting '${region}'`,
     { fields: { Region: region } },
   )
 }
@@ -219,13 +222,12 @@ function checkRegion(parsed: ParsedSignature, region: string): void {
 /** The Host and every x-amz-* header must be signed, so that nobody on the way can change them. */
 function checkSignedHeaders(headers: HeaderMap, parsed: ParsedSignature): void {
   const signed = new Set(parsed.signedHeaders)
-  const unsigned = [...headers.keys()].filter(
-    (name) => (name === 'host' || name.startsWith('x-amz-')) && !signed.has(name),
+  // The payload hash is part of what is signed, whether its header is or not.
+  const mustBeSigned = [...headers.keys()].filter(
+    (name) => name.startsWith('x-amz-') && name !== 'x-amz-content-sha256',
   )
-  if (!signed.has('host')) unsigned.push('host')
-  // A presigned URL may be used with a payload hash that wasn't known when it was signed.
-  const [first] = unsigned.filter((name) => name !== 'x-amz-content-sha256')
-  if (first === undefined) return
+  const unsigned = ['host', ...mustBeSigned].filter((name) => !signed.has(name))
+  if (unsigned.length === 0) return
   throw new S3Error(
     'AccessDenied',
     'There were headers present in the request which were not signed',

@@ -10,6 +10,7 @@ import { BackendFailure } from '../ops/backend-call.ts'
 import type { OperationContext, OperationHandler } from '../ops/operation.ts'
 import { S3Error } from '../s3/errors.ts'
 import { headerMap } from '../s3/headers.ts'
+import { readHoistedHeaders } from '../s3/hoisted-headers.ts'
 import { route, type OperationName } from '../s3/operations.ts'
 import { parseTarget, type Target } from '../s3/target.ts'
 import { errorDocument } from '../s3/xml.ts'
@@ -168,18 +169,19 @@ export class S3Listener {
     if (this.#inFlight > this.#options.limits.maxRequestsInFlight) {
       throw new S3Error('SlowDown', 'Please reduce your request rate.')
     }
-    const headers = headerMap(request.rawHeaders)
-    const target = parseTarget(request.url ?? '', {
-      host: headers.get('host'),
+    const rawHeaders = headerMap(request.rawHeaders)
+    const rawTarget = parseTarget(request.url ?? '', {
+      host: rawHeaders.get('host'),
       virtualHostDomains: this.#options.virtualHostDomains,
     })
-    seen.bucket = target.bucket
+    seen.bucket = rawTarget.bucket
     const method = request.method ?? ''
     const { caller, payload } = authenticate(
-      { method, target, headers },
+      { method, target: rawTarget, headers: rawHeaders },
       { credentials: this.#parts.credentials, region: this.#options.region, now: new Date() },
     )
     seen.accessKeyId = caller.accessKeyId
+    const { target, headers } = readHoistedHeaders({ target: rawTarget, headers: rawHeaders })
     const operation = route({ method, target, headers })
     seen.operation = operation
     const handler = this.#parts.handlers.get(operation)

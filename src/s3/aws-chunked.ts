@@ -6,6 +6,8 @@ import { S3Error } from './errors.ts'
 const maxChunkHeaderSize = 1024
 const maxTrailerSize = 16 * 1024
 const maxTrailerLines = 100
+/** Bounded, because repetitions that can match the same spaces take quadratic time. */
+const trailerLine = /^([A-Za-z0-9-]{1,100}):[ \t]{0,8}([!-~]*)[ \t]{0,8}$/
 const trailerSignatureName = 'x-amz-trailer-signature'
 
 export interface AwsChunkedOptions {
@@ -34,6 +36,8 @@ export class AwsChunkedDecoder {
   #chunkSignature = ''
   #chunkHash: Hash | null = null
   #trailerSize = 0
+  /** Whether the last trailer line ended in a bare LF, so that a CRLF still belongs to it. */
+  #owesCrlf = false
   readonly #trailerLines: string[] = []
   readonly #trailers = new Map<string, string>()
 
@@ -139,12 +143,17 @@ export class AwsChunkedDecoder {
   #takeTrailerLine(rawLine: string): void {
     this.#trailerSize += rawLine.length
     if (this.#trailerSize > maxTrailerSize) throw malformed('the trailers are too long')
-    const line = rawLine.replace(/\r?\n$/, '')
-    if (line === '') {
-      this.#endTrailers()
+    if (rawLine === '\r\n') {
+      // MinIO's clients end trailer lines with LF and the last of them with LF CRLF.
+      if (this.#owesCrlf) this.#owesCrlf = false
+      else this.#endTrailers()
       return
     }
-    const [, name = '', value = ''] = /^([A-Za-z0-9-]{1,100}):[ \t]*(.*?)[ \t]*$/.exec(line) ?? []
+    const hasCrlf = rawLine.endsWith('\r\n')
+    if (hasCrlf && this.#owesCrlf) throw malformed('a trailer does not end in CRLF')
+    this.#owesCrlf = !hasCrlf
+    const line = rawLine.slice(0, hasCrlf ? -2 : -1)
+    const [, name = '', value = ''] = trailerLine.exec(line) ?? []
     const lowerName = name.toLowerCase()
     if (name === '' || this.#trailers.has(lowerName) || this.#trailers.size >= maxTrailerLines) {
       throw malformed('a trailer is malformed')

@@ -9,7 +9,8 @@ export function headerMap(rawHeaders: readonly string[]): HeaderMap {
   const map = new Map<string, string>()
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = (rawHeaders[i] ?? '').toLowerCase()
-    const value = (rawHeaders[i + 1] ?? '').trim()
+    // Node has taken off the spaces around it; `trim` would also take the byte A0 of UTF-8 letters.
+    const value = rawHeaders[i + 1] ?? ''
     const before = map.get(name)
     map.set(name, before === undefined ? value : `${before},${value}`)
   }

@@ -1,6 +1,6 @@
 import { S3Error } from './errors.ts'
 import type { HeaderMap } from './headers.ts'
-import { queryValue, type Target } from './target.ts'
+import { queryValue, signatureParameters, type Target } from './target.ts'
 
 /** What the proxy does with an operation. */
 export type OperationPolicy = 'encrypt' | 'decrypt' | 'rewrite' | 'forward'
@@ -116,10 +116,6 @@ const rows: readonly [OperationName, OperationRow][] = Object.entries(operations
 /** Every operation with its policy, for the documentation and its tests. */
 export const operationTable: readonly (OperationRow & { readonly name: OperationName })[] =
   rows.map(([name, entry]) => ({ name, ...entry }))
-
-/** Parameters of presigned URLs and SDKs, which change no operation's meaning. */
-const signatureParameters =
-  /^(X-Amz-(Algorithm|Credential|Date|Expires|SignedHeaders|Signature|Content-Sha256|Security-Token)|x-id)$/
 
 const knownAmzHeaders =
   /^x-amz-(acl|bypass-governance-retention|bucket-object-lock-enabled|checksum-(algorithm|crc32|crc32c|crc64nvme|sha1|sha256|mode|type)|content-sha256|copy-source(-if-(match|none-match|modified-since|unmodified-since)|-range)?|date|decoded-content-length|expected-bucket-owner|source-expected-bucket-owner|grant-[a-z-]+|meta-.+|metadata-directive|mfa|mp-object-size|object-lock-(mode|retain-until-date|legal-hold)|object-ownership|optional-object-attributes|request-payer|sdk-checksum-algorithm|server-side-encryption(-aws-kms-key-id|-bucket-key-enabled|-context)?|storage-class|tagging|tagging-directive|trailer|user-agent|website-redirect-location)$/

@@ -24,6 +24,10 @@ export interface Target {
 
 export const maxKeySize = 1024
 
+/** Names of the parameters of presigned URLs and SDKs, which change no operation's meaning. */
+export const signatureParameters =
+  /^(X-Amz-(Algorithm|Credential|Date|Expires|SignedHeaders|Signature|Content-Sha256|Security-Token)|x-id)$/
+
 export interface TargetOptions {
   readonly host: string | undefined
   /** Domains whose subdomains are bucket names. */

@@ -43,6 +43,13 @@ export class UploadBody {
   /** Throws S3Error for what can't be right before the body is read. */
   constructor({ headers, payload, contentLength }: UploadBodyOptions) {
     const isChunked = payload.kind === 'aws-chunked'
+    if (!isChunked && headers.has('x-amz-decoded-content-length')) {
+      // Its framing would be stored as if it were data.
+      throw new S3Error(
+        'InvalidRequest',
+        'x-amz-decoded-content-length needs a STREAMING-… value of x-amz-content-sha256.',
+      )
+    }
     this.plaintextSize = isChunked ? decodedLength(headers) : requiredLength(contentLength)
     this.#decoder = isChunked
       ? new AwsChunkedDecoder({ ...payload, decodedLength: this.plaintextSize })
@@ -62,6 +69,8 @@ export class UploadBody {
     const trailers = this.#decoder?.finish() ?? new Map<string, string>()
     if (this.#received !== this.plaintextSize) throw incompleteBody()
     for (const check of this.#checks) check.verify(check.hash.digest())
+    const announced = this.#checksum?.expected === null ? this.#checksum.algorithm : null
+    checkTrailerNames(trailers, announced)
     if (!this.#checksum) return { checksum: null }
     const { algorithm, hash } = this.#checksum
     const name = checksumHeader(algorithm)
@@ -153,6 +162,9 @@ function checksumHeader(algorithm: ChecksumAlgorithm): string {
 }
 
 function requestedChecksum(headers: HeaderMap, hasTrailer: boolean) {
+  if (!hasTrailer && headers.has('x-amz-trailer')) {
+    throw new S3Error('InvalidRequest', 'x-amz-trailer needs a body that is sent with trailers.')
+  }
   const inHeaders = checksumAlgorithms.filter((name) => headers.has(checksumHeader(name)))
   const announced = hasTrailer ? trailerAlgorithms(headers) : []
   const [algorithm, second] = [...inHeaders, ...announced]
@@ -183,6 +195,17 @@ function trailerAlgorithms(headers: HeaderMap): ChecksumAlgorithm[] {
         'The value specified in the x-amz-trailer header is not supported',
       )
     })
+}
+
+/** A trailer that wasn't announced isn't verified: it is refused rather than passed over. */
+function checkTrailerNames(
+  trailers: ReadonlyMap<string, string>,
+  announced: ChecksumAlgorithm | null,
+): void {
+  for (const name of trailers.keys()) {
+    if (announced && name === checksumHeader(announced)) continue
+    throw new S3Error('InvalidRequest', `The trailer ${name} was not announced in x-amz-trailer.`)
+  }
 }
 
 /** `x-amz-sdk-checksum-algorithm` promises a checksum by header or trailer. */

@@ -30,7 +30,10 @@ export function canonicalRequest(
   signedHeaders: readonly string[],
   options: { readonly payloadHash: string; readonly omitQuery?: string },
 ): string {
-  const headers = signedHeaders.map((name) => `${name}:${canonicalValue(request.headers[name])}\n`)
+  // A name such as `constructor` is a header only if the request has it.
+  const value = (name: string): string =>
+    Object.hasOwn(request.headers, name) ? (request.headers[name] ?? '') : ''
+  const headers = signedHeaders.map((name) => `${name}:${canonicalValue(value(name))}\n`)
   return [
     request.method,
     canonicalPath(request.rawPath),
@@ -41,8 +44,9 @@ export function canonicalRequest(
   ].join('\n')
 }
 
-function canonicalValue(value: string | undefined): string {
-  return (value ?? '').trim().replace(/ +/g, ' ')
+/** Without `trim`, which takes the byte A0 for a space: it ends the UTF-8 of many letters. */
+function canonicalValue(value: string): string {
+  return value.replace(/[ \t]+/g, ' ').replace(/^ | $/g, '')
 }
 
 function canonicalPath(rawPath: string): string {
