@@ -11,6 +11,7 @@ import type { OperationContext, OperationHandler } from '../ops/operation.ts'
 import { S3Error } from '../s3/errors.ts'
 import { headerMap } from '../s3/headers.ts'
 import { route, type OperationName } from '../s3/operations.ts'
+import { withPresignedHeaders } from '../s3/presigned-headers.ts'
 import { parseTarget, type Target } from '../s3/target.ts'
 import { errorDocument } from '../s3/xml.ts'
 import { ClientExchange, ClientGoneError } from './client-exchange.ts'
@@ -146,18 +147,19 @@ export class S3Listener {
     if (this.#inFlight > this.#options.limits.maxRequestsInFlight) {
       throw new S3Error('SlowDown', 'Please reduce your request rate.')
     }
-    const headers = headerMap(request.rawHeaders)
+    const sentHeaders = headerMap(request.rawHeaders)
     const target = parseTarget(request.url ?? '', {
-      host: headers.get('host'),
+      host: sentHeaders.get('host'),
       virtualHostDomains: this.#options.virtualHostDomains,
     })
     seen.bucket = target.bucket
     const method = request.method ?? ''
     const { caller, payload } = authenticate(
-      { method, target, headers },
+      { method, target, headers: sentHeaders },
       { credentials: this.#parts.credentials, region: this.#options.region, now: new Date() },
     )
     seen.accessKeyId = caller.accessKeyId
+    const headers = withPresignedHeaders(sentHeaders, target)
     const operation = route({ method, target, headers })
     seen.operation = operation
     const handler = this.#parts.handlers.get(operation)

@@ -1,5 +1,6 @@
 import { S3Error } from './errors.ts'
 import type { HeaderMap } from './headers.ts'
+import { headerParameters, isSignatureParameter } from './presigned-headers.ts'
 import { queryValue, type Target } from './target.ts'
 
 /** What the proxy does with an operation. */
@@ -117,20 +118,20 @@ const rows: readonly [OperationName, OperationRow][] = Object.entries(operations
 export const operationTable: readonly (OperationRow & { readonly name: OperationName })[] =
   rows.map(([name, entry]) => ({ name, ...entry }))
 
-/** Parameters of presigned URLs and SDKs, which change no operation's meaning. */
-const signatureParameters =
-  /^(X-Amz-(Algorithm|Credential|Date|Expires|SignedHeaders|Signature|Content-Sha256|Security-Token)|x-id)$/
-
 const knownAmzHeaders =
   /^x-amz-(acl|bypass-governance-retention|bucket-object-lock-enabled|checksum-(algorithm|crc32|crc32c|crc64nvme|sha1|sha256|mode|type)|content-sha256|copy-source(-if-(match|none-match|modified-since|unmodified-since)|-range)?|date|decoded-content-length|expected-bucket-owner|source-expected-bucket-owner|grant-[a-z-]+|meta-.+|metadata-directive|mfa|mp-object-size|object-lock-(mode|retain-until-date|legal-hold)|object-ownership|optional-object-attributes|request-payer|sdk-checksum-algorithm|server-side-encryption(-aws-kms-key-id|-bucket-key-enabled|-context)?|storage-class|tagging|tagging-directive|trailer|user-agent|website-redirect-location)$/
 
 export interface RoutedRequest {
   readonly method: string
   readonly target: Target
+  /** Those of a presigned URL included. */
   readonly headers: HeaderMap
 }
 
-/** The operation that a request is. Throws NotImplemented or MethodNotAllowed; never guesses. */
+/**
+ * The operation that a request is; never a guess. Throws NotImplemented, MethodNotAllowed, or
+ * InvalidArgument for a parameter that is given twice.
+ */
 export function route(request: RoutedRequest): OperationName {
   const { method, target, headers } = request
   if (!['GET', 'HEAD', 'PUT', 'POST', 'DELETE'].includes(method)) {
@@ -139,9 +140,7 @@ export function route(request: RoutedRequest): OperationName {
     })
   }
   checkHeaders(headers)
-  const names = new Set(
-    target.query.map(({ name }) => name).filter((name) => !signatureParameters.test(name)),
-  )
+  const names = selectingParameters(target)
   const scope = target.bucket === null ? 'service' : target.rawKey === '' ? 'bucket' : 'object'
   const found = rows.find(([name, entry]) => isMatch(name, entry, { request, scope, names }))
   if (found) return found[0]
@@ -151,6 +150,26 @@ export function route(request: RoutedRequest): OperationName {
   throw notImplemented(`${method} of ${subject}${query} is not supported by this proxy.`)
 }
 
+/** Names of the parameters that an operation must know. */
+function selectingParameters(target: Target): ReadonlySet<string> {
+  const inHeaders = new Set(headerParameters(target))
+  const names = new Set<string>()
+  for (const parameter of target.query) {
+    const { name } = parameter
+    if (inHeaders.has(parameter) || isSignatureParameter(name)) continue
+    // Which of two values counts is for every server to choose: ours and the backend's may differ.
+    if (names.has(name)) {
+      throw new S3Error('InvalidArgument', `The parameter ${name} is given twice.`, {
+        fields: { ArgumentName: name },
+      })
+    }
+    names.add(name)
+  }
+  // SDKs add the operation's name; it selects nothing.
+  names.delete('x-id')
+  return names
+}
+
 function isMatch(
   name: OperationName,
   entry: OperationRow,
@@ -158,7 +177,9 @@ function isMatch(
 ): boolean {
   const { request, scope, names } = asked
   const isCopy = request.headers.has('x-amz-copy-source')
+  const sdkName = queryValue(request.target, 'x-id')
   return (
+    (sdkName === null || sdkName === name) &&
     entry.method === request.method &&
     entry.scope === scope &&
     entry.requires.every((parameter) => names.has(parameter)) &&

@@ -26,6 +26,16 @@ function errorCode(call: () => unknown): string {
   return 'none'
 }
 
+/** Null if it throws an S3Error; any other error is thrown on. */
+function orRefusal<T>(call: () => T): T | null {
+  try {
+    return call()
+  } catch (error) {
+    if (error instanceof S3Error) return null
+    throw error
+  }
+}
+
 /** The bytes of a text as they stand in a request line: one latin1 char each. */
 function onTheWire(text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1')
@@ -167,13 +177,8 @@ describe('request target', () => {
       .map((pieces) => pieces.join(''))
     fc.assert(
       fc.property(fc.oneof(bytes, near), bytes, (rest, host) => {
-        let target
-        try {
-          target = parse(`/${rest}`, host)
-        } catch (error) {
-          expect(error).toBeInstanceOf(S3Error)
-          return
-        }
+        const target = orRefusal(() => parse(`/${rest}`, host))
+        if (target === null) return
         const query = rest.includes('?') ? `?${target.rawQuery}` : ''
         expect(`${target.rawPath}${query}`).toBe(`/${rest}`)
         expect(target.rawPath.endsWith(target.rawKey)).toBe(true)
@@ -300,12 +305,8 @@ describe('copy source', () => {
   test('any bytes give a source or an S3Error', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
-        try {
-          const source = parseCopySource(`bucket/${Buffer.from(bytes).toString('latin1')}`)
-          expect(source.key).not.toBe('')
-        } catch (error) {
-          expect(error).toBeInstanceOf(S3Error)
-        }
+        const header = `bucket/${Buffer.from(bytes).toString('latin1')}`
+        expect(orRefusal(() => parseCopySource(header))?.key).not.toBe('')
       }),
       { numRuns: slow ? 100_000 : 2000 },
     )
