@@ -38,7 +38,11 @@ export function parseXml(bytes: Buffer, limits: XmlLimits): XmlElement {
   const stack: OpenElement[] = [{ name: '', attributes: {}, children: [], text: '' }]
   let elements = 0
   const { text: document, version } = withVersion(bytes.toString('utf8'))
-  const parser = new SaxesParser({ defaultXMLVersion: version, forceXMLVersion: true })
+  const parser = new SaxesParser({
+    xmlns: false,
+    defaultXMLVersion: version,
+    forceXMLVersion: true,
+  })
   parser.on('error', (error) => {
     throw new XmlError(error.message)
   })
@@ -70,16 +74,17 @@ export function parseXml(bytes: Buffer, limits: XmlLimits): XmlElement {
 }
 
 /**
- * S3 writes control characters of keys as references, which XML 1.0 forbids and XML 1.1 allows. Two
- * characters that 1.1, unlike 1.0, takes for line ends must become references too then.
+ * S3 writes control characters of keys as references, which XML 1.0 forbids and XML 1.1 allows. What
+ * 1.1 in turn forbids or takes for a line end, unlike 1.0, must become a reference then.
  */
 function withVersion(text: string): { text: string; version: '1.0' | '1.1' } {
   const hasControl = /&#(x0*(7f|1?[0-9a-f])|0*([12]?[0-9]|3[01]|127));/i.test(text)
   if (!hasControl || text.includes('<![CDATA[')) return { text, version: '1.0' }
-  return {
-    text: text.replaceAll('\u0085', '&#x85;').replaceAll('\u2028', '&#x2028;'),
-    version: '1.1',
-  }
+  return { text: text.replace(/[\u007f-\u009f\u2028]/g, characterReference), version: '1.1' }
+}
+
+function characterReference(char: string): string {
+  return `&#x${char.charCodeAt(0).toString(16).toUpperCase()};`
 }
 
 /** Parses a client's document. Throws S3Error MalformedXML. */
@@ -142,7 +147,7 @@ function escapeXml(text: string): string {
       case '"':
         return '&quot;'
       default:
-        return `&#x${char.charCodeAt(0).toString(16).toUpperCase()};`
+        return characterReference(char)
     }
   })
 }

@@ -24,11 +24,11 @@ function parse(text: string): XmlElement {
 const texts = fc
   .string({
     unit: fc.oneof(
-      fc.constantFrom('\u0001', '\r', '\u0085', '\u2028'),
+      fc.constantFrom('\u0001', '\r', '\u0081', '\u0085', '\u2028'),
       fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }),
     ),
   })
-  .map((text) => text.replace(/[\u0000\uFFFE\uFFFF]/g, ''))
+  .map((text) => text.replaceAll('\u0000', '').replace(/[\uFFFE\uFFFF]/g, ''))
 
 const elements: fc.Arbitrary<XmlElement> = fc.letrec<{ tree: XmlElement; leaf: XmlElement }>(
   (tie) => {
