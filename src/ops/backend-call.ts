@@ -11,11 +11,14 @@ export const maxBackendXmlSize = 16 * 1024 * 1024
 /** Largest body of a backend's answer that has no data of an object. */
 const maxErrorBodySize = 256 * 1024
 
-/** The query of a client without what belongs to its signature or SDK, raw. */
+/**
+ * The query of a client without what belongs to its signature or SDK. It is encoded anew, so that
+ * the backend can't read it otherwise than we did.
+ */
 export function forwardedQuery(target: Target): string {
-  return target.rawQuery
-    .split('&')
-    .filter((part) => part !== '' && !/^(x-amz-|x-id(=|$))/i.test(part))
+  return target.query
+    .filter(({ name }) => !/^(x-amz-.*|x-id)$/i.test(name))
+    .map(({ name, value }) => `${encodeQueryValue(name)}=${encodeQueryValue(value)}`)
     .join('&')
 }
 

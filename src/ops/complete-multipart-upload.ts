@@ -1,6 +1,10 @@
 import type { BackendResponse } from '../backend/client.ts'
 import { readEnvelope } from '../envelope/envelope.ts'
-import { parseCompleteRequest, type CompletedPart } from '../s3/complete-request.ts'
+import {
+  maxCompleteRequestSize,
+  parseCompleteRequest,
+  type CompletedPart,
+} from '../s3/complete-request.ts'
 import { S3Error } from '../s3/errors.ts'
 import { toBackendEtag, toClientEtag } from '../s3/etag.ts'
 import type { HeaderMap, HeaderRecord } from '../s3/headers.ts'
@@ -35,13 +39,12 @@ import { encryptionHeaders } from './stored-object.ts'
 import { noSuchUpload, openUpload, type OpenUpload } from './upload-token.ts'
 import { readRequestBody } from './upload.ts'
 
-/** 10,000 parts with five checksums each. */
-const maxBodySize = 4 * 1024 * 1024
-
 /** CompleteMultipartUpload by the rules of `docs/format.md` §4.4. */
 export function completeMultipartUpload(services: Services): OperationHandler {
   return async (context) => {
-    const named = parseCompleteRequest(await readRequestBody(context, maxBodySize))
+    const headers = withoutObjectChecksums(context.headers)
+    const body = await readRequestBody({ ...context, headers }, maxCompleteRequestSize)
+    const named = parseCompleteRequest(body)
     const upload = await openUpload(context, services)
     await sendSlowly(context, async () => {
       const done = await complete(context, services, { upload, named })
@@ -49,6 +52,11 @@ export function completeMultipartUpload(services: Services): OperationHandler {
       return answer(context, upload, done)
     })
   }
+}
+
+/** Here, unlike anywhere else, checksum headers describe the object and not the request's body. */
+function withoutObjectChecksums(headers: HeaderMap): HeaderMap {
+  return new Map([...headers].filter(([name]) => !/^x-amz-(sdk-)?checksum-/.test(name)))
 }
 
 /** A completed object: the backend's ETag without quotes, and the headers of its answer. */

@@ -35,7 +35,10 @@ function userMetadataSize(headers: HeaderRecord): number {
 }
 
 /** Opens the request's body for reading and verifying. Throws S3Error, also if it is too long. */
-export function uploadBody(context: OperationContext, maxPlainSize: number): UploadBody {
+export function uploadBody(
+  context: Pick<OperationContext, 'headers' | 'payload' | 'body'>,
+  maxPlainSize: number,
+): UploadBody {
   const body = new UploadBody({
     headers: context.headers,
     payload: context.payload,
@@ -53,7 +56,10 @@ export function uploadBody(context: OperationContext, maxPlainSize: number): Upl
 }
 
 /** Reads and verifies a whole request body of at most `maxSize` bytes. */
-export async function readRequestBody(context: OperationContext, maxSize: number): Promise<Buffer> {
+export async function readRequestBody(
+  context: Pick<OperationContext, 'headers' | 'payload' | 'body'>,
+  maxSize: number,
+): Promise<Buffer> {
   if (context.body.length === null && !context.headers.has('transfer-encoding')) {
     return Buffer.alloc(0)
   }
@@ -72,7 +78,7 @@ export async function readEmptyBody(
 }
 
 function collect(
-  context: OperationContext,
+  context: Pick<OperationContext, 'body'>,
   body: UploadBody,
   pieces: Buffer[],
 ): Promise<VerifiedBody> {

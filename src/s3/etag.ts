@@ -17,10 +17,9 @@ export function toBackendEtag(etag: string): string {
 /** The value of If-Match or If-None-Match: `*` or a list of ETags. */
 export function toBackendConditional(value: string): string {
   if (value.trim() === '*') return '*'
-  return value
-    .split(',')
-    .map((etag) => toBackendEtag(etag.trim()))
-    .join(', ')
+  // A quoted ETag may have commas in it (RFC 9110 §8.8.3).
+  const etags = value.match(/(?:W\/)?"[^"]*"|[^\s,][^,]*/g) ?? []
+  return etags.map((etag) => toBackendEtag(etag.trim())).join(', ')
 }
 
 function mapOpaque(etag: string, map: (opaque: string) => string): string {

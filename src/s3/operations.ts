@@ -123,10 +123,14 @@ const knownAmzHeaders =
 export interface RoutedRequest {
   readonly method: string
   readonly target: Target
+  /** Those of a presigned URL included. */
   readonly headers: HeaderMap
 }
 
-/** The operation that a request is. Throws NotImplemented or MethodNotAllowed; never guesses. */
+/**
+ * The operation that a request is; never a guess. Throws NotImplemented, MethodNotAllowed, or
+ * InvalidArgument for a parameter that is given twice.
+ */
 export function route(request: RoutedRequest): OperationName {
   const { method, target, headers } = request
   if (!['GET', 'HEAD', 'PUT', 'POST', 'DELETE'].includes(method)) {
@@ -135,9 +139,7 @@ export function route(request: RoutedRequest): OperationName {
     })
   }
   checkHeaders(headers)
-  const names = new Set(
-    target.query.map(({ name }) => name).filter((name) => !signatureParameters.test(name)),
-  )
+  const names = selectingParameters(target)
   const scope = target.bucket === null ? 'service' : target.rawKey === '' ? 'bucket' : 'object'
   const found = rows.find(([name, entry]) => isMatch(name, entry, { request, scope, names }))
   if (found) return found[0]
@@ -147,6 +149,22 @@ export function route(request: RoutedRequest): OperationName {
   throw notImplemented(`${method} of ${subject}${query} is not supported by this proxy.`)
 }
 
+/** Names of the parameters that an operation must know. */
+function selectingParameters(target: Target): ReadonlySet<string> {
+  const names = new Set<string>()
+  for (const { name } of target.query) {
+    if (signatureParameters.test(name)) continue
+    // Which of two values counts is for every server to choose: ours and the backend's may differ.
+    if (names.has(name)) {
+      throw new S3Error('InvalidArgument', `The parameter ${name} is given twice.`, {
+        fields: { ArgumentName: name },
+      })
+    }
+    names.add(name)
+  }
+  return names
+}
+
 function isMatch(
   name: OperationName,
   entry: OperationRow,
@@ -154,7 +172,9 @@ function isMatch(
 ): boolean {
   const { request, scope, names } = asked
   const isCopy = request.headers.has('x-amz-copy-source')
+  const sdkName = queryValue(request.target, 'x-id')
   return (
+    (sdkName === null || sdkName === name) &&
     entry.method === request.method &&
     entry.scope === scope &&
     entry.requires.every((parameter) => names.has(parameter)) &&

@@ -57,17 +57,16 @@ export function parseTarget(rawTarget: string, options: TargetOptions): Target {
   checkBucketName(bucket)
   const rawKey = hostBucket === null ? (slash < 0 ? '' : path.slice(slash + 1)) : path
   const key = decode(rawKey)
-  if (Buffer.byteLength(key) > maxKeySize) {
-    throw new S3Error('KeyTooLongError', 'Your key is too long.', {
-      fields: { Size: String(Buffer.byteLength(key)), MaxSizeAllowed: String(maxKeySize) },
-    })
-  }
+  checkKeySize(key)
   return { rawPath, rawQuery, bucket, rawKey, key, query }
 }
 
 function virtualHostBucket({ host, virtualHostDomains }: TargetOptions): string | null {
   const name = (host ?? '').replace(/:\d+$/, '').toLowerCase()
-  const domain = virtualHostDomains.find((candidate) => name.endsWith(`.${candidate}`))
+  if (virtualHostDomains.includes(name)) return null
+  const [domain] = virtualHostDomains
+    .filter((candidate) => name.endsWith(`.${candidate}`))
+    .toSorted((a, b) => b.length - a.length)
   return domain === undefined ? null : name.slice(0, -domain.length - 1)
 }
 
@@ -94,9 +93,21 @@ function decode(raw: string): string {
     raw.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16))),
     'latin1',
   )
+  return decodeUtf8(bytes)
+}
+
+function decodeUtf8(bytes: Buffer): string {
   const text = bytes.toString('utf8')
   if (!Buffer.from(text, 'utf8').equals(bytes)) throw invalidUri()
   return text
+}
+
+function checkKeySize(key: string): void {
+  const size = Buffer.byteLength(key)
+  if (size <= maxKeySize) return
+  throw new S3Error('KeyTooLongError', 'Your key is too long.', {
+    fields: { Size: String(size), MaxSizeAllowed: String(maxKeySize) },
+  })
 }
 
 function checkBucketName(bucket: string): void {
@@ -139,20 +150,24 @@ export interface CopySource {
   readonly versionId: string | null
 }
 
-/** Parses `x-amz-copy-source`: `[/]bucket/key[?versionId=ID]`, percent-encoded or not. */
+/**
+ * Parses `x-amz-copy-source`: `[/]bucket/key[?versionId=ID]`, percent-encoded or not. Throws S3Error
+ * (InvalidArgument, InvalidURI, KeyTooLongError, InvalidBucketName).
+ */
 export function parseCopySource(header: string): CopySource {
-  const [rawPath, rawQuery] = splitVersion(header)
+  const [rawPath, rawVersionId] = splitVersion(header)
   const path = decodeCopySource(rawPath).replace(/^\//, '')
   const slash = path.indexOf('/')
   const bucket = path.slice(0, Math.max(slash, 0))
   const key = path.slice(slash + 1)
-  if (bucket === '' || key === '') {
+  if (bucket === '' || key === '' || rawVersionId === '') {
     throw new S3Error('InvalidArgument', 'Copy Source must mention the source bucket and key.', {
       fields: { ArgumentName: 'x-amz-copy-source', ArgumentValue: header },
     })
   }
   checkBucketName(bucket)
-  return { bucket, key, versionId: rawQuery === undefined ? null : decode(rawQuery) }
+  checkKeySize(key)
+  return { bucket, key, versionId: rawVersionId === undefined ? null : decode(rawVersionId) }
 }
 
 function splitVersion(header: string): [string, string | undefined] {
@@ -164,5 +179,5 @@ function splitVersion(header: string): [string, string | undefined] {
 
 /** Some clients send the header unencoded: then a stray percent sign stands for itself. */
 function decodeCopySource(raw: string): string {
-  return /%(?![0-9A-Fa-f]{2})/.test(raw) ? Buffer.from(raw, 'latin1').toString('utf8') : decode(raw)
+  return /%(?![0-9A-Fa-f]{2})/.test(raw) ? decodeUtf8(Buffer.from(raw, 'latin1')) : decode(raw)
 }

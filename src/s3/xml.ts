@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { SaxesParser } from 'saxes'
 import { S3Error, type S3Error as S3ErrorType } from './errors.ts'
 
@@ -33,9 +34,15 @@ interface OpenElement {
 /** Parses a document; DTDs are refused, so there are no entities to expand. Throws XmlError. */
 export function parseXml(bytes: Buffer, limits: XmlLimits): XmlElement {
   if (bytes.length > limits.maxBytes) throw new XmlError('document is too large')
+  if (!isUtf8(bytes)) throw new XmlError('document is not UTF-8')
   const stack: OpenElement[] = [{ name: '', attributes: {}, children: [], text: '' }]
   let elements = 0
-  const parser = new SaxesParser()
+  const { text: document, version } = withVersion(bytes.toString('utf8'))
+  const parser = new SaxesParser({
+    xmlns: false,
+    defaultXMLVersion: version,
+    forceXMLVersion: true,
+  })
   parser.on('error', (error) => {
     throw new XmlError(error.message)
   })
@@ -60,10 +67,24 @@ export function parseXml(bytes: Buffer, limits: XmlLimits): XmlElement {
     const text = closed.children.length > 0 ? '' : closed.text
     stack.at(-1)?.children.push({ ...closed, text })
   })
-  parser.write(bytes.toString('utf8')).close()
+  parser.write(document).close()
   const [root] = stack[0]?.children ?? []
   if (!root) throw new XmlError('document is empty')
   return root
+}
+
+/**
+ * S3 writes control characters of keys as references, which XML 1.0 forbids and XML 1.1 allows. What
+ * 1.1 in turn forbids or takes for a line end, unlike 1.0, must become a reference then.
+ */
+function withVersion(text: string): { text: string; version: '1.0' | '1.1' } {
+  const hasControl = /&#(x0*(7f|1?[0-9a-f])|0*([12]?[0-9]|3[01]|127));/i.test(text)
+  if (!hasControl || text.includes('<![CDATA[')) return { text, version: '1.0' }
+  return { text: text.replace(/[\u007f-\u009f\u2028]/g, characterReference), version: '1.1' }
+}
+
+function characterReference(char: string): string {
+  return `&#x${char.charCodeAt(0).toString(16).toUpperCase()};`
 }
 
 /** Parses a client's document. Throws S3Error MalformedXML. */
@@ -126,7 +147,7 @@ function escapeXml(text: string): string {
       case '"':
         return '&quot;'
       default:
-        return `&#x${char.charCodeAt(0).toString(16).toUpperCase()};`
+        return characterReference(char)
     }
   })
 }
