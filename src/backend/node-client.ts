@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MessageSource } from '../http/message-source.ts'
 import { WritableSink } from '../http/writable-sink.ts'
+import { writeWhole } from '../http/write-whole.ts'
 import type { Logger } from '../observe/logger.ts'
 import { headerMap } from '../s3/headers.ts'
 import { SignedChunkEncoder, signedChunksLength } from '../s3/signed-chunks.ts'
@@ -17,6 +18,7 @@ import {
   type BackendUpload,
 } from './client.ts'
 import { ChunkedSink } from './chunked-sink.ts'
+import { brokenBackend, toBackendError } from './connection-errors.ts'
 
 export interface BackendOptions {
   /** `http://host:port` or `https://host:port`, without a path. */
@@ -72,9 +74,10 @@ export class NodeBackendClient implements BackendClient {
       const canRetry = attempt < this.#options.retries && isReplayable(request)
       const signed = this.#sign(request, payloadHash, contentLength(request, body))
       try {
-        const exchange = this.#start(request, signed)
-        exchange.outgoing.end(body)
-        const response = await exchange.response
+        const { outgoing, response: answer } = this.#start(request, signed)
+        const sink = this.#sink(outgoing, body.length)
+        writeWhole(sink, body, () => sink.end())
+        const response = await answer
         if (!canRetry || !retriedStatuses.has(response.status)) return response
         response.body.abort(new BackendError('PROTOCOL', `backend answered ${response.status}`))
       } catch (error) {
@@ -84,7 +87,7 @@ export class NodeBackendClient implements BackendClient {
           'backend request is repeated',
         )
       }
-      await sleep(backoffMs(attempt), undefined, { signal: request.signal })
+      await backOff(attempt, request.signal)
     }
   }
 
@@ -97,18 +100,16 @@ export class NodeBackendClient implements BackendClient {
         })
       : this.#sign(request, 'UNSIGNED-PAYLOAD', { 'content-length': String(size) })
     const { outgoing, response } = this.#start(request, signed)
-    const plainSink = new WritableSink(outgoing, {
-      idleTimeoutMs: this.#options.idleTimeoutMs,
-      broken: brokenBackend,
-    })
+    const length = isChunked ? signedChunksLength(size) : size
+    const plainSink = this.#sink(outgoing, length)
     const sink = isChunked
       ? new ChunkedSink(plainSink, new SignedChunkEncoder(signed.chunkSigner, size))
       : plainSink
-    // An answer before the end of the body is a refusal: whoever is writing must stop.
     response.then(
       (early) =>
-        plainSink.fail(new BackendError('REFUSED', `backend answered ${early.status} early`)),
-      (error: Error) => plainSink.fail(error),
+        plainSink.refuse(new BackendError('REFUSED', `backend answered ${early.status} early`)),
+      // The sink hears of it by the request itself.
+      () => undefined,
     )
     return { sink, response }
   }
@@ -140,11 +141,16 @@ export class NodeBackendClient implements BackendClient {
     return { ...signed, path: rawQuery === '' ? rawPath : `${rawPath}?${escapeRaw(rawQuery)}` }
   }
 
+  #sink(outgoing: ClientRequest, size: number): WritableSink {
+    const { idleTimeoutMs } = this.#options
+    return new WritableSink(outgoing, { size, idleTimeoutMs, broken: brokenBackend })
+  }
+
   #start(
     request: BackendRequest,
     signed: SignedRequest & { readonly path: string },
   ): { outgoing: ClientRequest; response: Promise<BackendResponse> } {
-    const { endpoint: _, idleTimeoutMs, connectTimeoutMs, responseTimeoutMs } = this.#options
+    const isTls = this.#url.protocol === 'https:'
     const options: RequestOptions = {
       agent: this.#agent,
       protocol: this.#url.protocol,
@@ -156,29 +162,42 @@ export class NodeBackendClient implements BackendClient {
       setHost: false,
       maxHeaderSize: 64 * 1024,
     }
-    const outgoing =
-      this.#url.protocol === 'https:' ? https.request(options) : http.request(options)
-    outgoing.on('socket', (socket) => watchConnect(outgoing, socket, connectTimeoutMs))
-    const onAbort = (): void => {
-      outgoing.destroy(new BackendError('ABORTED', 'request given up'))
-    }
-    if (request.signal.aborted) onAbort()
-    request.signal.addEventListener('abort', onAbort, { once: true })
-    outgoing.on('close', () => request.signal.removeEventListener('abort', onAbort))
+    const outgoing = isTls ? https.request(options) : http.request(options)
+    const ready = isTls ? 'secureConnect' : 'connect'
+    outgoing.on('socket', (socket) =>
+      watchConnect(outgoing, socket, { ready, timeoutMs: this.#options.connectTimeoutMs }),
+    )
+    endWithSignal(outgoing, request.signal)
+    return { outgoing, response: this.#awaitResponse(outgoing) }
+  }
+
+  #awaitResponse(outgoing: ClientRequest): Promise<BackendResponse> {
+    const { idleTimeoutMs, responseTimeoutMs } = this.#options
+    let timer: NodeJS.Timeout | undefined
     const response = new Promise<BackendResponse>((resolve, reject) => {
-      let timer: NodeJS.Timeout | undefined
+      let isAnswered = false
       outgoing.on('finish', () => {
+        if (isAnswered) return
         timer = setTimeout(
           () => outgoing.destroy(new BackendError('TIMEOUT', 'backend does not answer')),
           responseTimeoutMs,
         )
       })
       outgoing.on('response', (message: IncomingMessage) => {
+        isAnswered = true
         clearTimeout(timer)
+        // An answer before the end of the request: the rest of it is never going to be sent.
+        message.on('close', () => {
+          if (!outgoing.writableFinished) outgoing.destroy()
+        })
         resolve({
           status: message.statusCode ?? 0,
           headers: headerMap(message.rawHeaders),
-          body: new MessageSource(message, { idleTimeoutMs, broken: brokenBackend }),
+          body: new MessageSource(message, {
+            idleTimeoutMs,
+            broken: brokenBackend,
+            giveUp: (_, reason) => message.destroy(reason),
+          }),
         })
       })
       const fail = (cause?: unknown): void => {
@@ -190,8 +209,24 @@ export class NodeBackendClient implements BackendClient {
     })
     // An upload's writer may hear of the failure first and never ask for the answer.
     response.catch(() => undefined)
-    return { outgoing, response }
+    return response
   }
+}
+
+function endWithSignal(outgoing: ClientRequest, signal: AbortSignal): void {
+  let answer: IncomingMessage | null = null
+  const onAbort = (): void => {
+    const reason = new BackendError('ABORTED', 'request given up')
+    // A destroyed request drops what is left of its answer and ends it: the answer goes first.
+    answer?.destroy(reason)
+    outgoing.destroy(reason)
+  }
+  outgoing.on('response', (message) => {
+    answer = message
+  })
+  outgoing.on('close', () => signal.removeEventListener('abort', onAbort))
+  if (signal.aborted) onAbort()
+  else signal.addEventListener('abort', onAbort)
 }
 
 function contentLength(request: BackendRequest, body: Buffer): Record<string, string> {
@@ -204,8 +239,12 @@ function isReplayable(request: BackendRequest): boolean {
   return request.method !== 'POST' || request.rawQuery.startsWith('delete')
 }
 
-function backoffMs(attempt: number): number {
-  return firstBackoffMs * 2 ** attempt * (0.5 + Math.random())
+async function backOff(attempt: number, signal: AbortSignal): Promise<void> {
+  try {
+    await sleep(firstBackoffMs * 2 ** attempt * (0.5 + Math.random()), undefined, { signal })
+  } catch (cause) {
+    throw new BackendError('ABORTED', 'request given up', { cause })
+  }
 }
 
 /** What `node:http` refuses in a path although clients send it. */
@@ -216,32 +255,17 @@ function escapeRaw(raw: string): string {
   )
 }
 
-function watchConnect(outgoing: ClientRequest, socket: Socket, timeoutMs: number): void {
+interface ConnectWatch {
+  readonly ready: 'connect' | 'secureConnect'
+  readonly timeoutMs: number
+}
+
+function watchConnect(outgoing: ClientRequest, socket: Socket, watch: ConnectWatch): void {
   if (!socket.connecting) return
   const timer = setTimeout(
     () => outgoing.destroy(new BackendError('CONNECT', 'backend does not accept the connection')),
-    timeoutMs,
+    watch.timeoutMs,
   )
-  socket.once('connect', () => clearTimeout(timer))
+  socket.once(watch.ready, () => clearTimeout(timer))
   socket.once('close', () => clearTimeout(timer))
-}
-
-function brokenBackend(what: 'cut' | 'stalled'): BackendError {
-  return what === 'cut'
-    ? new BackendError('RESET', 'backend broke the connection off')
-    : new BackendError('TIMEOUT', 'backend stalled')
-}
-
-function toBackendError(cause: unknown): BackendError {
-  if (cause instanceof BackendError) return cause
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
-  const isConnect =
-    /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ERR_TLS|CERT_|UNABLE_|SELF_SIGNED|DEPTH_)/.test(
-      code,
-    )
-  return new BackendError(
-    isConnect ? 'CONNECT' : 'RESET',
-    `backend ${isConnect ? "can't be reached" : 'broke the connection off'}${code ? ` (${code})` : ''}`,
-    { cause },
-  )
 }

@@ -1,4 +1,4 @@
-import type { BackendResponse, BackendUpload } from '../backend/client.ts'
+import { BackendError, type BackendResponse, type BackendUpload } from '../backend/client.ts'
 import { marshalEnvelope, envelopeHeader, type Envelope } from '../envelope/envelope.ts'
 import { S3Error } from '../s3/errors.ts'
 import type { HeaderRecord } from '../s3/headers.ts'
@@ -114,10 +114,16 @@ export async function sendBody(
   try {
     await pump(body.source, upload.sink, body.stage, { signal: context.signal })
   } catch (error) {
-    upload.response.catch(() => undefined)
+    if (error instanceof BackendError && error.code === 'REFUSED') await throwRefusal(upload)
     throw error
   }
   return expectSuccess(await upload.response)
+}
+
+/** Throws the answer with which a backend refused a body; returns if that is none. */
+async function throwRefusal(upload: BackendUpload): Promise<void> {
+  const response = await expectSuccess(await upload.response)
+  response.body.abort(new BackendError('PROTOCOL', 'backend accepted a body that it has not read'))
 }
 
 /** The header that tells a client the checksum that was verified. */
