@@ -1,15 +1,12 @@
-import http, { type ClientRequest, type IncomingMessage, type RequestOptions } from 'node:http'
+import http, { type RequestOptions } from 'node:http'
 import https from 'node:https'
-import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { MessageSource } from '../http/message-source.ts'
-import { WritableSink } from '../http/writable-sink.ts'
 import { writeWhole } from '../http/write-whole.ts'
 import type { Logger } from '../observe/logger.ts'
-import { headerMap } from '../s3/headers.ts'
 import { SignedChunkEncoder, signedChunksLength } from '../s3/signed-chunks.ts'
 import { emptySha256, sha256Hex } from '../sigv4/canonical.ts'
 import { signRequest, type SignedRequest } from '../sigv4/sign.ts'
+import { BackendExchange } from './backend-exchange.ts'
 import {
   BackendError,
   type BackendClient,
@@ -18,7 +15,6 @@ import {
   type BackendUpload,
 } from './client.ts'
 import { ChunkedSink } from './chunked-sink.ts'
-import { brokenBackend, toBackendError } from './connection-errors.ts'
 
 export interface BackendOptions {
   /** `http://host:port` or `https://host:port`, without a path. */
@@ -74,10 +70,10 @@ export class NodeBackendClient implements BackendClient {
       const canRetry = attempt < this.#options.retries && isReplayable(request)
       const signed = this.#sign(request, payloadHash, contentLength(request, body))
       try {
-        const { outgoing, response: answer } = this.#start(request, signed)
-        const sink = this.#sink(outgoing, body.length)
+        const exchange = this.#start(request, signed)
+        const sink = exchange.sink(body.length)
         writeWhole(sink, body, () => sink.end())
-        const response = await answer
+        const response = await exchange.response
         if (!canRetry || !retriedStatuses.has(response.status)) return response
         response.body.abort(new BackendError('PROTOCOL', `backend answered ${response.status}`))
       } catch (error) {
@@ -99,19 +95,19 @@ export class NodeBackendClient implements BackendClient {
           'x-amz-decoded-content-length': String(size),
         })
       : this.#sign(request, 'UNSIGNED-PAYLOAD', { 'content-length': String(size) })
-    const { outgoing, response } = this.#start(request, signed)
+    const exchange = this.#start(request, signed)
     const length = isChunked ? signedChunksLength(size) : size
-    const plainSink = this.#sink(outgoing, length)
+    const plainSink = exchange.sink(length)
     const sink = isChunked
       ? new ChunkedSink(plainSink, new SignedChunkEncoder(signed.chunkSigner, size))
       : plainSink
-    response.then(
+    exchange.response.then(
       (early) =>
         plainSink.refuse(new BackendError('REFUSED', `backend answered ${early.status} early`)),
       // The sink hears of it by the request itself.
       () => undefined,
     )
-    return { sink, response }
+    return { sink, response: exchange.response }
   }
 
   close(): Promise<void> {
@@ -141,15 +137,10 @@ export class NodeBackendClient implements BackendClient {
     return { ...signed, path: rawQuery === '' ? rawPath : `${rawPath}?${escapeRaw(rawQuery)}` }
   }
 
-  #sink(outgoing: ClientRequest, size: number): WritableSink {
-    const { idleTimeoutMs } = this.#options
-    return new WritableSink(outgoing, { size, idleTimeoutMs, broken: brokenBackend })
-  }
-
   #start(
     request: BackendRequest,
     signed: SignedRequest & { readonly path: string },
-  ): { outgoing: ClientRequest; response: Promise<BackendResponse> } {
+  ): BackendExchange {
     const isTls = this.#url.protocol === 'https:'
     const options: RequestOptions = {
       agent: this.#agent,
@@ -163,70 +154,12 @@ export class NodeBackendClient implements BackendClient {
       maxHeaderSize: 64 * 1024,
     }
     const outgoing = isTls ? https.request(options) : http.request(options)
-    const ready = isTls ? 'secureConnect' : 'connect'
-    outgoing.on('socket', (socket) =>
-      watchConnect(outgoing, socket, { ready, timeoutMs: this.#options.connectTimeoutMs }),
-    )
-    endWithSignal(outgoing, request.signal)
-    return { outgoing, response: this.#awaitResponse(outgoing) }
-  }
-
-  #awaitResponse(outgoing: ClientRequest): Promise<BackendResponse> {
-    const { idleTimeoutMs, responseTimeoutMs } = this.#options
-    let timer: NodeJS.Timeout | undefined
-    const response = new Promise<BackendResponse>((resolve, reject) => {
-      let isAnswered = false
-      outgoing.on('finish', () => {
-        if (isAnswered) return
-        timer = setTimeout(
-          () => outgoing.destroy(new BackendError('TIMEOUT', 'backend does not answer')),
-          responseTimeoutMs,
-        )
-      })
-      outgoing.on('response', (message: IncomingMessage) => {
-        isAnswered = true
-        clearTimeout(timer)
-        // An answer before the end of the request: the rest of it is never going to be sent.
-        message.on('close', () => {
-          if (!outgoing.writableFinished) outgoing.destroy()
-        })
-        resolve({
-          status: message.statusCode ?? 0,
-          headers: headerMap(message.rawHeaders),
-          body: new MessageSource(message, {
-            idleTimeoutMs,
-            broken: brokenBackend,
-            giveUp: (_, reason) => message.destroy(reason),
-          }),
-        })
-      })
-      const fail = (cause?: unknown): void => {
-        clearTimeout(timer)
-        reject(toBackendError(cause))
-      }
-      outgoing.on('error', fail)
-      outgoing.on('close', fail)
+    return new BackendExchange(outgoing, {
+      ...this.#options,
+      signal: request.signal,
+      ready: isTls ? 'secureConnect' : 'connect',
     })
-    // An upload's writer may hear of the failure first and never ask for the answer.
-    response.catch(() => undefined)
-    return response
   }
-}
-
-function endWithSignal(outgoing: ClientRequest, signal: AbortSignal): void {
-  let answer: IncomingMessage | null = null
-  const onAbort = (): void => {
-    const reason = new BackendError('ABORTED', 'request given up')
-    // A destroyed request drops what is left of its answer and ends it: the answer goes first.
-    answer?.destroy(reason)
-    outgoing.destroy(reason)
-  }
-  outgoing.on('response', (message) => {
-    answer = message
-  })
-  outgoing.on('close', () => signal.removeEventListener('abort', onAbort))
-  if (signal.aborted) onAbort()
-  else signal.addEventListener('abort', onAbort)
 }
 
 function contentLength(request: BackendRequest, body: Buffer): Record<string, string> {
@@ -253,19 +186,4 @@ function escapeRaw(raw: string): string {
     /[^!-~]/g,
     (char) => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
   )
-}
-
-interface ConnectWatch {
-  readonly ready: 'connect' | 'secureConnect'
-  readonly timeoutMs: number
-}
-
-function watchConnect(outgoing: ClientRequest, socket: Socket, watch: ConnectWatch): void {
-  if (!socket.connecting) return
-  const timer = setTimeout(
-    () => outgoing.destroy(new BackendError('CONNECT', 'backend does not accept the connection')),
-    watch.timeoutMs,
-  )
-  socket.once(watch.ready, () => clearTimeout(timer))
-  socket.once('close', () => clearTimeout(timer))
 }

@@ -107,6 +107,7 @@ export class ClientExchange implements RequestBody, ClientResponse {
       size,
       idleTimeoutMs: this.#options.idleTimeoutMs,
       broken: (_, cause) => new ClientGoneError('client takes no more of the answer', { cause }),
+      giveUp: (reason) => this.#response.destroy(reason),
     })
   }
 

@@ -29,7 +29,9 @@ export class MessageSource implements ByteSource {
 
   deliver(receiver: ByteReceiver): void {
     this.#receiver = receiver
-    const reason = this.#reason ?? (this.#message.destroyed ? this.#options.broken('cut') : null)
+    const { destroyed, errored } = this.#message
+    const cause = errored ?? undefined
+    const reason = this.#reason ?? (destroyed ? this.#options.broken('cut', cause) : null)
     if (reason) {
       queueMicrotask(() => this.#break(reason))
       return

@@ -8,6 +8,8 @@ export interface WritableSinkOptions {
   readonly idleTimeoutMs: number
   /** Makes the error for a connection that is gone or stalls. */
   readonly broken: (what: 'cut' | 'stalled', cause?: Error) => Error
+  /** Breaks the message off. */
+  readonly giveUp: (reason: Error) => void
 }
 
 /**
@@ -70,7 +72,7 @@ export class WritableSink implements ByteSink {
   destroy(reason: Error): void {
     this.#isOver = true
     this.#calm()
-    if (!this.#isRefused) this.#message.destroy(reason)
+    if (!this.#isRefused) this.#options.giveUp(reason)
   }
 
   /**
@@ -103,7 +105,7 @@ export class WritableSink implements ByteSink {
   #watch(): void {
     this.#timer ??= setTimeout(() => {
       const reason = this.#options.broken('stalled')
-      this.#message.destroy(reason)
+      this.#options.giveUp(reason)
       this.#fail(reason)
     }, this.#options.idleTimeoutMs)
   }

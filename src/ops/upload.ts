@@ -107,12 +107,12 @@ function collect(
  * 2xx. If the backend refuses before it has all bytes, its answer becomes the error.
  */
 export async function sendBody(
-  context: OperationContext,
+  { signal }: Pick<OperationContext, 'signal'>,
   upload: BackendUpload,
   body: { readonly source: ByteSource; readonly stage: Stage },
 ): Promise<BackendResponse> {
   try {
-    await pump(body.source, upload.sink, body.stage, { signal: context.signal })
+    await pump(body.source, upload.sink, body.stage, { signal })
   } catch (error) {
     if (error instanceof BackendError && error.code === 'REFUSED') await throwRefusal(upload)
     throw error

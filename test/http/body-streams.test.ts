@@ -61,7 +61,12 @@ function sinkOf(
   options: { timeoutMs?: number; size?: number } = {},
 ): WritableSink {
   const { timeoutMs = forever, size = null } = options
-  return new WritableSink(message, { idleTimeoutMs: timeoutMs, size, broken })
+  return new WritableSink(message, {
+    idleTimeoutMs: timeoutMs,
+    size,
+    broken,
+    giveUp: (reason) => message.destroy(reason),
+  })
 }
 
 /** Collects what a source delivers until it is over. */
