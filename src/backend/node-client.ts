@@ -1,14 +1,12 @@
-import http, { type ClientRequest, type IncomingMessage, type RequestOptions } from 'node:http'
+import http, { type RequestOptions } from 'node:http'
 import https from 'node:https'
-import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { MessageSource } from '../http/message-source.ts'
-import { WritableSink } from '../http/writable-sink.ts'
+import { writeWhole } from '../http/write-whole.ts'
 import type { Logger } from '../observe/logger.ts'
-import { headerMap } from '../s3/headers.ts'
 import { SignedChunkEncoder, signedChunksLength } from '../s3/signed-chunks.ts'
 import { emptySha256, sha256Hex } from '../sigv4/canonical.ts'
 import { signRequest, type SignedRequest } from '../sigv4/sign.ts'
+import { BackendExchange } from './backend-exchange.ts'
 import {
   BackendError,
   type BackendClient,
@@ -73,7 +71,8 @@ export class NodeBackendClient implements BackendClient {
       const signed = this.#sign(request, payloadHash, contentLength(request, body))
       try {
         const exchange = this.#start(request, signed)
-        exchange.outgoing.end(body)
+        const sink = exchange.sink(body.length)
+        writeWhole(sink, body, () => sink.end())
         const response = await exchange.response
         if (!canRetry || !retriedStatuses.has(response.status)) return response
         response.body.abort(new BackendError('PROTOCOL', `backend answered ${response.status}`))
@@ -84,7 +83,7 @@ export class NodeBackendClient implements BackendClient {
           'backend request is repeated',
         )
       }
-      await sleep(backoffMs(attempt), undefined, { signal: request.signal })
+      await backOff(attempt, request.signal)
     }
   }
 
@@ -96,21 +95,19 @@ export class NodeBackendClient implements BackendClient {
           'x-amz-decoded-content-length': String(size),
         })
       : this.#sign(request, 'UNSIGNED-PAYLOAD', { 'content-length': String(size) })
-    const { outgoing, response } = this.#start(request, signed)
-    const plainSink = new WritableSink(outgoing, {
-      idleTimeoutMs: this.#options.idleTimeoutMs,
-      broken: brokenBackend,
-    })
+    const exchange = this.#start(request, signed)
+    const length = isChunked ? signedChunksLength(size) : size
+    const plainSink = exchange.sink(length)
     const sink = isChunked
       ? new ChunkedSink(plainSink, new SignedChunkEncoder(signed.chunkSigner, size))
       : plainSink
-    // An answer before the end of the body is a refusal: whoever is writing must stop.
-    response.then(
+    exchange.response.then(
       (early) =>
-        plainSink.fail(new BackendError('REFUSED', `backend answered ${early.status} early`)),
-      (error: Error) => plainSink.fail(error),
+        plainSink.refuse(new BackendError('REFUSED', `backend answered ${early.status} early`)),
+      // The sink hears of it by the request itself.
+      () => undefined,
     )
-    return { sink, response }
+    return { sink, response: exchange.response }
   }
 
   close(): Promise<void> {
@@ -143,8 +140,8 @@ export class NodeBackendClient implements BackendClient {
   #start(
     request: BackendRequest,
     signed: SignedRequest & { readonly path: string },
-  ): { outgoing: ClientRequest; response: Promise<BackendResponse> } {
-    const { endpoint: _, idleTimeoutMs, connectTimeoutMs, responseTimeoutMs } = this.#options
+  ): BackendExchange {
+    const isTls = this.#url.protocol === 'https:'
     const options: RequestOptions = {
       agent: this.#agent,
       protocol: this.#url.protocol,
@@ -156,45 +153,12 @@ export class NodeBackendClient implements BackendClient {
       setHost: false,
       maxHeaderSize: 64 * 1024,
     }
-    const outgoing =
-      this.#url.protocol === 'https:' ? https.request(options) : http.request(options)
-    outgoing.on('socket', (socket) => watchConnect(outgoing, socket, connectTimeoutMs))
-    const onAbort = (): void => {
-      outgoing.destroy(new BackendError('ABORTED', 'request given up'))
-    }
-    if (request.signal.aborted) onAbort()
-    request.signal.addEventListener('abort', onAbort, { once: true })
-    outgoing.on('close', () => request.signal.removeEventListener('abort', onAbort))
-    const response = new Promise<BackendResponse>((resolve, reject) => {
-      let timer: NodeJS.Timeout | undefined
-      outgoing.on('finish', () => {
-        timer = setTimeout(
-          () => outgoing.destroy(new BackendError('TIMEOUT', 'backend does not answer')),
-          responseTimeoutMs,
-        )
-      })
-      outgoing.on('response', (message: IncomingMessage) => {
-        clearTimeout(timer)
-        resolve({
-          status: message.statusCode ?? 0,
-          headers: headerMap(message.rawHeaders),
-          body: new MessageSource(message, {
-            idleTimeoutMs,
-            broken: brokenBackend,
-            onAbort: 'destroy',
-          }),
-        })
-      })
-      const fail = (cause?: unknown): void => {
-        clearTimeout(timer)
-        reject(toBackendError(cause))
-      }
-      outgoing.on('error', fail)
-      outgoing.on('close', fail)
+    const outgoing = isTls ? https.request(options) : http.request(options)
+    return new BackendExchange(outgoing, {
+      ...this.#options,
+      signal: request.signal,
+      ready: isTls ? 'secureConnect' : 'connect',
     })
-    // An upload's writer may hear of the failure first and never ask for the answer.
-    response.catch(() => undefined)
-    return { outgoing, response }
   }
 }
 
@@ -213,8 +177,12 @@ function isReplayable({ method, headers, rawQuery }: BackendRequest): boolean {
   return headers['if-match'] === undefined && headers['if-none-match'] === undefined
 }
 
-function backoffMs(attempt: number): number {
-  return firstBackoffMs * 2 ** attempt * (0.5 + Math.random())
+async function backOff(attempt: number, signal: AbortSignal): Promise<void> {
+  try {
+    await sleep(firstBackoffMs * 2 ** attempt * (0.5 + Math.random()), undefined, { signal })
+  } catch (cause) {
+    throw new BackendError('ABORTED', 'request given up', { cause })
+  }
 }
 
 /** What `node:http` refuses in a path although clients send it. */
@@ -222,35 +190,5 @@ function escapeRaw(raw: string): string {
   return raw.replace(
     /[^!-~]/g,
     (char) => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
-  )
-}
-
-function watchConnect(outgoing: ClientRequest, socket: Socket, timeoutMs: number): void {
-  if (!socket.connecting) return
-  const timer = setTimeout(
-    () => outgoing.destroy(new BackendError('CONNECT', 'backend does not accept the connection')),
-    timeoutMs,
-  )
-  socket.once('connect', () => clearTimeout(timer))
-  socket.once('close', () => clearTimeout(timer))
-}
-
-function brokenBackend(what: 'cut' | 'stalled'): BackendError {
-  return what === 'cut'
-    ? new BackendError('RESET', 'backend broke the connection off')
-    : new BackendError('TIMEOUT', 'backend stalled')
-}
-
-function toBackendError(cause: unknown): BackendError {
-  if (cause instanceof BackendError) return cause
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
-  const isConnect =
-    /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ERR_TLS|CERT_|UNABLE_|SELF_SIGNED|DEPTH_)/.test(
-      code,
-    )
-  return new BackendError(
-    isConnect ? 'CONNECT' : 'RESET',
-    `backend ${isConnect ? "can't be reached" : 'broke the connection off'}${code ? ` (${code})` : ''}`,
-    { cause },
   )
 }

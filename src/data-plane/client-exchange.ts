@@ -1,10 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { MessageSource } from '../http/message-source.ts'
 import { WritableSink } from '../http/writable-sink.ts'
+import { writeWhole } from '../http/write-whole.ts'
 import type { ClientResponse, RequestBody } from '../ops/operation.ts'
 import { S3Error } from '../s3/errors.ts'
 import type { HeaderRecord } from '../s3/headers.ts'
 import type { ByteSink, ByteSource } from '../stream/bytes.ts'
+import { abortReason } from '../stream/pump.ts'
 
 /** How long, and how much of, a body that nobody wants is still read after the answer. */
 const lingerMs = 2_000
@@ -20,6 +22,8 @@ export interface ClientExchangeOptions {
   readonly idleTimeoutMs: number
   /** True if the client waits for `100 Continue` before it sends its body. */
   readonly expectsContinue: boolean
+  /** Aborted with the reason why the request isn't going on: its body breaks with it. */
+  readonly signal: AbortSignal
 }
 
 /** One request of `node:http` and its answer, as operations see them. */
@@ -27,7 +31,6 @@ export class ClientExchange implements RequestBody, ClientResponse {
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
   readonly #options: ClientExchangeOptions
-  #isBodyTaken = false
 
   constructor(request: IncomingMessage, response: ServerResponse, options: ClientExchangeOptions) {
     this.#request = request
@@ -45,37 +48,42 @@ export class ClientExchange implements RequestBody, ClientResponse {
   }
 
   source(): ByteSource {
-    this.#isBodyTaken = true
     if (this.#options.expectsContinue) this.#response.writeContinue()
-    return new MessageSource(this.#request, {
-      idleTimeoutMs: this.#options.idleTimeoutMs,
-      onAbort: 'keep',
-      broken: (what) =>
+    const { idleTimeoutMs, signal } = this.#options
+    const source = new MessageSource(this.#request, {
+      idleTimeoutMs,
+      broken: (what, cause) =>
         what === 'stalled'
           ? new S3Error(
               'RequestTimeout',
               'Your socket connection to the server was not read from or written to within the timeout period.',
             )
-          : new ClientGoneError('client broke its request off'),
+          : new ClientGoneError('client broke its request off', { cause }),
+      // The connection is still needed for the answer.
+      giveUp: (request) => request.pause(),
     })
+    const onAbort = (): void => source.fail(abortReason(signal))
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort)
+    return source
   }
 
   send(status: number, headers: HeaderRecord, body: Buffer | string = ''): void {
     const bytes = Buffer.from(body)
-    const hasBody = this.#request.method !== 'HEAD' && status !== 204 && status !== 304
-    const length = headers['content-length'] ?? String(bytes.length)
-    const withLength = status === 204 ? headers : { ...headers, 'content-length': length }
-    this.#head(status, withLength)
-    this.#response.end(hasBody ? bytes : undefined)
-    this.#linger()
+    const isBodiless = status === 204 || status === 304
+    const content = this.#request.method === 'HEAD' || isBodiless ? Buffer.alloc(0) : bytes
+    const length = isBodiless ? {} : { 'content-length': String(bytes.length) }
+    const isUnread = this.#hasUnreadBody()
+    const sink = this.#open(status, { ...length, ...headers }, { size: content.length })
+    writeWhole(sink, content, () => {
+      if (isUnread) this.#endAfterBody(sink)
+      else sink.end()
+    })
   }
 
   start(status: number, headers: HeaderRecord): ByteSink {
-    this.#head(status, headers)
-    return new WritableSink(this.#response, {
-      idleTimeoutMs: this.#options.idleTimeoutMs,
-      broken: () => new ClientGoneError('client takes no more of the answer'),
-    })
+    const length = headers['content-length']
+    return this.#open(status, headers, { size: length === undefined ? null : Number(length) })
   }
 
   /** Breaks the connection off: the client must not take what it got for a whole answer. */
@@ -84,35 +92,50 @@ export class ClientExchange implements RequestBody, ClientResponse {
     this.#request.destroy()
   }
 
-  #head(status: number, headers: HeaderRecord): void {
+  #open(
+    status: number,
+    headers: HeaderRecord,
+    { size }: { readonly size: number | null },
+  ): WritableSink {
     if (this.#hasUnreadBody()) this.#response.setHeader('connection', 'close')
     this.#response.writeHead(status, {
       server: 'NebulaIO',
       'x-amz-request-id': this.#options.requestId,
       ...headers,
     })
+    return new WritableSink(this.#response, {
+      size,
+      idleTimeoutMs: this.#options.idleTimeoutMs,
+      broken: (_, cause) => new ClientGoneError('client takes no more of the answer', { cause }),
+      giveUp: (reason) => this.#response.destroy(reason),
+    })
   }
 
   #hasUnreadBody(): boolean {
-    const mayHaveBody = this.length !== 0 && this.length !== null
     const isChunked = this.#request.headers['transfer-encoding'] !== undefined
-    return (mayHaveBody || isChunked) && !(this.#isBodyTaken && this.#request.readableEnded)
+    return (isChunked || (this.length ?? 0) > 0) && !this.#request.complete
   }
 
-  /** A client that is still sending must get the answer rather than a reset: read on for a while. */
-  #linger(): void {
+  /**
+   * A client that is still sending must get the answer rather than a reset, and closing a
+   * connection with bytes unread resets it: the end of the answer waits for that of the request.
+   */
+  #endAfterBody(sink: ByteSink): void {
     const request = this.#request
-    if (request.readableEnded || request.destroyed) return
+    this.#response.flushHeaders()
+    const end = (): void => {
+      clearTimeout(timer)
+      sink.end()
+    }
+    const timer = setTimeout(end, lingerMs)
     let left = lingerBytes
-    const timer = setTimeout(() => this.destroy(), lingerMs)
-    request.on('close', () => clearTimeout(timer))
-    request.on('end', () => clearTimeout(timer))
-    request.on('error', () => clearTimeout(timer))
     request.removeAllListeners('data')
     request.on('data', (bytes: Buffer) => {
       left -= bytes.length
-      if (left < 0) this.destroy()
+      if (left < 0) end()
     })
+    request.on('end', end)
+    request.on('close', end)
     request.resume()
   }
 }

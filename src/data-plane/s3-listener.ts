@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import https from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { authenticate } from '../auth/authenticate.ts'
 import type { CredentialStore } from '../auth/credentials.ts'
@@ -16,6 +16,7 @@ import { parseTarget, type Target } from '../s3/target.ts'
 import { errorDocument } from '../s3/xml.ts'
 import { ClientExchange, ClientGoneError } from './client-exchange.ts'
 import { describeError } from './error-response.ts'
+import { malformedRequest, refuseConnection } from './malformed-request.ts'
 
 export interface S3ListenerOptions {
   readonly host: string
@@ -44,9 +45,10 @@ export class S3Listener {
   readonly #options: S3ListenerOptions
   readonly #parts: S3ListenerParts
   readonly #server: http.Server
+  readonly #sockets = new Set<Socket>()
+  /** The request of each connection that came last, until its answer is out. */
+  readonly #lastRequests = new WeakMap<Duplex, OpenRequest>()
   #inFlight = 0
-  /** Requests of each connection that aren't answered yet. */
-  readonly #busy = new WeakMap<Duplex, number>()
 
   constructor(options: S3ListenerOptions, parts: S3ListenerParts) {
     this.#options = options
@@ -70,10 +72,12 @@ export class S3Listener {
     this.#server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
       this.#serve(request, response, { expectsContinue: true }),
     )
-    this.#server.on('clientError', (error: Error, socket: Duplex) => {
-      // An answer that is under way must not be continued with an error: that would be wrong bytes.
-      if ((this.#busy.get(socket) ?? 0) > 0) socket.destroy()
-      else answerClientError(error, socket)
+    this.#server.on('clientError', (error: Error & { code?: string }, socket: Duplex) =>
+      this.#refuseMalformed(error, socket),
+    )
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket)
+      socket.on('close', () => this.#sockets.delete(socket))
     })
   }
 
@@ -94,10 +98,9 @@ export class S3Listener {
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
     this.#server.closeIdleConnections()
-    const timer = setTimeout(
-      () => this.#server.closeAllConnections(),
-      this.#options.limits.shutdownGraceMs,
-    )
+    const timer = setTimeout(() => {
+      for (const socket of this.#sockets) socket.destroy()
+    }, this.#options.limits.shutdownGraceMs)
     const idle = setInterval(() => this.#server.closeIdleConnections(), 50)
     await closed
     clearTimeout(timer)
@@ -111,60 +114,74 @@ export class S3Listener {
   ): void {
     const requestId = randomBytes(8).toString('hex').toUpperCase()
     const { idleTimeoutMs } = this.#options.limits
+    const abort = this.#watch(request, response)
     const exchange = new ClientExchange(request, response, {
       requestId,
       idleTimeoutMs,
       expectsContinue,
+      signal: abort.signal,
     })
-    const abort = new AbortController()
     const started = performance.now()
     const seen: SeenRequest = { operation: null, bucket: null, accessKeyId: null }
-    const about: RequestLife = { requestId, signal: abort.signal, seen }
     this.#inFlight += 1
-    this.#busy.set(request.socket, (this.#busy.get(request.socket) ?? 0) + 1)
-    response.on('error', () => undefined)
-    response.on('close', () => {
-      if (!response.writableFinished) abort.abort(new ClientGoneError('client is gone'))
-      this.#inFlight -= 1
-      this.#busy.set(request.socket, (this.#busy.get(request.socket) ?? 1) - 1)
-      this.#logRequest(request, response, { about, durationMs: performance.now() - started })
-    })
-    this.#handle(request, exchange, about)
-      .catch((error: unknown) => this.#answerError(error, exchange, { request, ...about }))
+    this.#handle(request, exchange, { requestId, signal: abort.signal, seen })
+      .catch((error: unknown) =>
+        this.#answerError(error, exchange, { request, requestId, signal: abort.signal }),
+      )
       .catch((error: unknown) => {
-        this.#parts.log.error(
-          { request_id: requestId, err: error },
-          "an error couldn't be answered",
-        )
+        this.#parts.log.error({ request_id: requestId, err: error }, 'no answer could be sent')
         exchange.destroy()
+      })
+      .finally(() => {
+        this.#inFlight -= 1
+        this.#parts.log.info(
+          {
+            request_id: requestId,
+            method: request.method,
+            operation: seen.operation,
+            bucket: seen.bucket,
+            access_key_id: seen.accessKeyId,
+            status: response.headersSent ? response.statusCode : null,
+            duration_ms: Math.round(performance.now() - started),
+          },
+          'request',
+        )
       })
   }
 
-  #logRequest(
-    request: IncomingMessage,
-    response: ServerResponse,
-    { about, durationMs }: { about: RequestLife; durationMs: number },
-  ): void {
-    const { requestId, seen } = about
-    this.#parts.log.info(
-      {
-        request_id: requestId,
-        method: request.method,
-        operation: seen.operation,
-        bucket: seen.bucket,
-        access_key_id: seen.accessKeyId,
-        status: response.headersSent ? response.statusCode : null,
-        complete: response.writableFinished,
-        duration_ms: Math.round(durationMs),
-      },
-      'request',
-    )
+  /** Follows a request until its answer is out; the controller aborts what is done for it. */
+  #watch(request: IncomingMessage, response: ServerResponse): AbortController {
+    const abort = new AbortController()
+    const { socket } = request
+    const gone = (cause?: Error): void =>
+      abort.abort(new ClientGoneError('client is gone', { cause }))
+    if (!this.#server.listening) response.setHeader('connection', 'close')
+    const open = { response, abort }
+    this.#lastRequests.set(socket, open)
+    response.on('close', () => {
+      if (this.#lastRequests.get(socket) === open) this.#lastRequests.delete(socket)
+      if (!response.writableFinished) gone()
+    })
+    // Answers that wait for earlier ones on their connection aren't told of its end.
+    request.on('error', gone)
+    response.on('error', gone)
+    return abort
+  }
+
+  #refuseMalformed(error: Error & { code?: string }, socket: Duplex): void {
+    const open = this.#lastRequests.get(socket)
+    const isGone = error.code === 'ECONNRESET' || error.code === 'HPE_INVALID_EOF_STATE'
+    if (open && !open.response.headersSent && !isGone) {
+      // The body is at fault: the operation gives up, and its answer is this error.
+      open.abort.abort(malformedRequest(error))
+    } else if (open || isGone || socket.destroyed) socket.destroy(error)
+    else if (!socket.writableEnded) refuseConnection(socket, malformedRequest(error))
   }
 
   async #handle(
     request: IncomingMessage,
     exchange: ClientExchange,
-    { requestId, signal, seen }: RequestLife,
+    { requestId, signal, seen }: { requestId: string; signal: AbortSignal; seen: SeenRequest },
   ): Promise<void> {
     if (this.#inFlight > this.#options.limits.maxRequestsInFlight) {
       throw new S3Error('SlowDown', 'Please reduce your request rate.')
@@ -202,6 +219,7 @@ export class S3Listener {
       describeError: (error) => this.#lateErrorDocument(error, { target, requestId }),
     }
     await handler(context)
+    if (!exchange.started) throw new Error(`${operation} ended without an answer`)
   }
 
   #answerError(
@@ -210,22 +228,24 @@ export class S3Listener {
     about: { request: IncomingMessage; requestId: string; signal: AbortSignal },
   ): void {
     const { request, requestId, signal } = about
-    if (signal.aborted || error instanceof ClientGoneError) {
+    // What fails after the signal fails for its reason.
+    const reason: unknown = signal.aborted ? signal.reason : error
+    if (reason instanceof ClientGoneError) {
       this.#parts.log.debug({ request_id: requestId, err: error }, 'client is gone')
       exchange.destroy()
       return
     }
-    this.#logError(error, requestId)
+    this.#logError(reason, requestId)
     if (exchange.started) {
       exchange.destroy()
       return
     }
-    if (error instanceof BackendFailure) {
-      const { status, headers, body } = error.response
+    if (reason instanceof BackendFailure) {
+      const { status, headers, body } = reason.response
       exchange.send(status, headers, body)
       return
     }
-    const { s3 } = describeError(error)
+    const { s3 } = describeError(reason)
     const resource = request.url?.split('?', 1)[0] ?? ''
     exchange.send(
       s3.status,
@@ -251,10 +271,9 @@ export class S3Listener {
   }
 }
 
-interface RequestLife {
-  readonly requestId: string
-  readonly signal: AbortSignal
-  readonly seen: SeenRequest
+interface OpenRequest {
+  readonly response: ServerResponse
+  readonly abort: AbortController
 }
 
 interface SeenRequest {
@@ -271,26 +290,4 @@ function withRequestId(log: Logger, requestId: string): Logger {
     warn: (fields, message) => log.warn(add(fields), message),
     error: (fields, message) => log.error(add(fields), message),
   }
-}
-
-/** What the HTTP parser refuses never becomes a request; the answer is as near to S3's as can be. */
-function answerClientError(error: Error & { code?: string }, socket: Duplex): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
-    socket.destroy()
-    return
-  }
-  const s3 =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? new S3Error(
-          'RequestHeaderSectionTooLarge',
-          'Your request header section exceeds the maximum allowed size.',
-        )
-      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? new S3Error('RequestTimeout', 'Your request was not received within the timeout period.')
-        : new S3Error('BadRequest', 'The request is not well-formed HTTP.')
-  const body = errorDocument(s3, { resource: '', requestId: '' })
-  socket.end(
-    `HTTP/1.1 ${s3.status} Bad Request\r\ncontent-type: application/xml\r\n` +
-      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-  )
 }

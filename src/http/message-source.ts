@@ -5,12 +5,9 @@ export interface MessageSourceOptions {
   /** Without a byte for so long the source breaks; time while it is paused doesn't count. */
   readonly idleTimeoutMs: number
   /** Makes the error for a body that breaks off or stalls. */
-  readonly broken: (what: 'cut' | 'stalled') => Error
-  /**
-   * What `abort` does to the connection: `destroy` it, or `keep` it with the rest of the body unread,
-   * for an owner who still has to answer over it.
-   */
-  readonly onAbort: 'destroy' | 'keep'
+  readonly broken: (what: 'cut' | 'stalled', cause?: Error) => Error
+  /** What becomes of the message if it isn't read to its end. */
+  readonly giveUp: (message: IncomingMessage, reason: Error) => void
 }
 
 /** The body of a request or response of `node:http` as a source. */
@@ -18,6 +15,7 @@ export class MessageSource implements ByteSource {
   readonly #message: IncomingMessage
   readonly #options: MessageSourceOptions
   #receiver: ByteReceiver | null = null
+  #reason: Error | null = null
   #timer: NodeJS.Timeout | null = null
   #isOver = false
 
@@ -25,24 +23,26 @@ export class MessageSource implements ByteSource {
     this.#message = message
     this.#options = options
     // A body that breaks before it is delivered must not become an unhandled error.
-    message.on('error', () => this.#break('cut'))
-    message.on('close', () => this.#break('cut'))
+    message.on('error', (cause) => this.fail(options.broken('cut', cause)))
+    message.on('close', () => this.fail(options.broken('cut')))
   }
 
   deliver(receiver: ByteReceiver): void {
     this.#receiver = receiver
-    const message = this.#message
-    if (message.destroyed && !message.readableEnded && !this.#isOver) {
-      queueMicrotask(() => this.#break('cut'))
+    const { destroyed, errored } = this.#message
+    const cause = errored ?? undefined
+    const reason = this.#reason ?? (destroyed ? this.#options.broken('cut', cause) : null)
+    if (reason) {
+      queueMicrotask(() => this.#break(reason))
       return
     }
-    message.on('data', (bytes: Buffer) => {
+    this.#message.on('data', (bytes: Buffer) => {
       if (this.#isOver) return
       this.#timer?.refresh()
       receiver.chunk(bytes)
     })
-    message.on('end', () => {
-      if (this.#isOver || !message.complete) return
+    this.#message.on('end', () => {
+      if (this.#isOver || !this.#message.complete) return
       this.#stop()
       receiver.end()
     })
@@ -64,26 +64,29 @@ export class MessageSource implements ByteSource {
   abort(reason: Error): void {
     if (this.#isOver) return
     this.#stop()
-    this.#receiver = null
-    if (this.#options.onAbort === 'destroy') this.#message.destroy(reason)
-    else this.#message.pause()
+    this.#options.giveUp(this.#message, reason)
+  }
+
+  /** Breaks the source from outside, once: its receiver, now or to come, hears of it. */
+  fail(reason: Error): void {
+    if (this.#isOver || this.#reason) return
+    this.#reason = reason
+    this.#break(reason)
   }
 
   #watch(): void {
     if (this.#timer) clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#break('stalled'), this.#options.idleTimeoutMs)
+    this.#timer = setTimeout(
+      () => this.fail(this.#options.broken('stalled')),
+      this.#options.idleTimeoutMs,
+    )
   }
 
-  #break(what: 'cut' | 'stalled'): void {
+  #break(reason: Error): void {
     if (this.#isOver || !this.#receiver) return
-    if (what === 'cut' && this.#message.complete && !this.#message.readableEnded) {
-      // All bytes are here and 'end' is still to come, unless somebody destroyed the message.
-      if (!this.#message.destroyed) return
-    }
     const receiver = this.#receiver
     this.#stop()
-    const reason = this.#options.broken(what)
-    if (what === 'cut' || this.#options.onAbort === 'destroy') this.#message.destroy(reason)
+    this.#options.giveUp(this.#message, reason)
     receiver.error(reason)
   }
 

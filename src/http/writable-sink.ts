@@ -2,20 +2,30 @@ import type { ClientRequest, OutgoingMessage } from 'node:http'
 import type { ByteSink } from '../stream/bytes.ts'
 
 export interface WritableSinkOptions {
-  /** If the other side takes nothing for so long the sink breaks. */
+  /** The body's exact size; null if it isn't known beforehand. */
+  readonly size: number | null
+  /** If the other side doesn't take what was written within this time, the sink breaks. */
   readonly idleTimeoutMs: number
   /** Makes the error for a connection that is gone or stalls. */
-  readonly broken: (what: 'cut' | 'stalled') => Error
+  readonly broken: (what: 'cut' | 'stalled', cause?: Error) => Error
+  /** Breaks the message off. */
+  readonly giveUp: (reason: Error) => void
 }
 
-/** The body of a request or response that is sent by `node:http` as a sink. */
+/**
+ * The body of a request or response that is sent by `node:http` as a sink. With a size, the last
+ * buffer waits for `end`: a body whose bytes are all there could be taken for a whole one.
+ */
 export class WritableSink implements ByteSink {
   readonly #message: OutgoingMessage
   readonly #options: WritableSinkOptions
+  #written = 0
+  #last: Buffer | null = null
   #drained: () => void = () => undefined
   #failed: (reason: Error) => void = () => undefined
   #reason: Error | null = null
   #isOver = false
+  #isRefused = false
   #timer: NodeJS.Timeout | null = null
 
   constructor(message: OutgoingMessage | ClientRequest, options: WritableSinkOptions) {
@@ -25,24 +35,19 @@ export class WritableSink implements ByteSink {
       this.#calm()
       if (!this.#isOver) this.#drained()
     })
-    message.on('error', () => this.fail(options.broken('cut')))
-    message.on('close', () => this.fail(options.broken('cut')))
+    message.on('finish', () => this.#calm())
+    message.on('error', (cause) => this.#fail(options.broken('cut', cause)))
+    message.on('close', () => this.#fail(options.broken('cut')))
   }
 
   write(buffers: readonly Buffer[]): boolean {
     if (this.#isOver) return true
-    const message = this.#message
-    if (buffers.length > 1) message.cork()
-    let hasRoom = true
-    for (const buffer of buffers) hasRoom = message.write(buffer)
-    if (buffers.length > 1) message.uncork()
-    if (!hasRoom && !this.#timer) {
-      this.#timer = setTimeout(
-        () => this.fail(this.#options.broken('stalled')),
-        this.#options.idleTimeoutMs,
-      )
-    }
-    return hasRoom
+    const { size } = this.#options
+    const now = buffers.filter((buffer) => buffer.length > 0)
+    for (const buffer of now) this.#written += buffer.length
+    if (size !== null && this.#written > size) throw new RangeError('body is longer than declared')
+    if (this.#written === size) this.#last = now.pop() ?? this.#last
+    return this.#send(now)
   }
 
   onDrain(callback: () => void): void {
@@ -56,23 +61,53 @@ export class WritableSink implements ByteSink {
 
   end(): void {
     if (this.#isOver) return
+    const { size } = this.#options
+    if (size !== null && this.#written < size) throw new RangeError('body is shorter than declared')
     this.#isOver = true
-    this.#calm()
-    this.#message.end()
+    if (this.#last) this.#message.end(this.#last)
+    else this.#message.end()
+    if (!this.#message.writableFinished && !this.#message.destroyed) this.#watch()
   }
 
   destroy(reason: Error): void {
     this.#isOver = true
     this.#calm()
-    this.#message.destroy(reason)
+    if (!this.#isRefused) this.#options.giveUp(reason)
   }
 
-  /** Breaks the sink from the other side, once: whoever writes hears of it. */
-  fail(reason: Error): void {
+  /**
+   * The other side wants no more, and says why in an answer that is still to be read: whoever writes
+   * hears of it, and the message stays as it is, without an end.
+   */
+  refuse(reason: Error): void {
+    if (this.#isOver || this.#reason) return
+    this.#isRefused = true
+    this.#fail(reason)
+  }
+
+  #send(buffers: readonly Buffer[]): boolean {
+    const message = this.#message
+    if (buffers.length > 1) message.cork()
+    let hasRoom = true
+    for (const buffer of buffers) hasRoom = message.write(buffer)
+    if (buffers.length > 1) message.uncork()
+    if (!hasRoom) this.#watch()
+    return hasRoom
+  }
+
+  #fail(reason: Error): void {
+    this.#calm()
     if (this.#isOver || this.#reason) return
     this.#reason = reason
-    this.#calm()
     this.#failed(reason)
+  }
+
+  #watch(): void {
+    this.#timer ??= setTimeout(() => {
+      const reason = this.#options.broken('stalled')
+      this.#options.giveUp(reason)
+      this.#fail(reason)
+    }, this.#options.idleTimeoutMs)
   }
 
   #calm(): void {

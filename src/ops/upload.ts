@@ -113,19 +113,23 @@ function collect(
  * 2xx. If the backend refuses before it has all bytes, its answer becomes the error.
  */
 export async function sendBody(
-  context: OperationContext,
+  { signal }: Pick<OperationContext, 'signal'>,
   upload: BackendUpload,
   body: { readonly source: ByteSource; readonly stage: Stage },
 ): Promise<BackendResponse> {
   try {
-    await pump(body.source, upload.sink, body.stage, { signal: context.signal })
+    await pump(body.source, upload.sink, body.stage, { signal })
   } catch (error) {
-    if (!(error instanceof BackendError) || error.code !== 'REFUSED') throw error
-    // The backend answered before it had the whole body: its answer says why.
-    await expectSuccess(await upload.response)
+    if (error instanceof BackendError && error.code === 'REFUSED') await throwRefusal(upload)
     throw error
   }
   return expectSuccess(await upload.response)
+}
+
+/** Throws the answer with which a backend refused a body; returns if that is none. */
+async function throwRefusal(upload: BackendUpload): Promise<void> {
+  const response = await expectSuccess(await upload.response)
+  response.body.abort(new BackendError('PROTOCOL', 'backend accepted a body that it has not read'))
 }
 
 /** The header that tells a client the checksum that was verified. */

@@ -16,11 +16,14 @@ export interface ByteSource {
   deliver(receiver: ByteReceiver): void
   pause(): void
   resume(): void
-  /** Stops the source for good and frees its connection; the receiver hears nothing more. */
+  /** Stops the source for good and gives its message up; the receiver hears nothing more. */
   abort(reason: Error): void
 }
 
-/** Where a body goes. The sink owns buffers it was given until they are written. */
+/**
+ * Where a body goes. The sink owns buffers it was given until they are written. A sink of a known
+ * size throws RangeError from `write` or `end` if the body has another.
+ */
 export interface ByteSink {
   /** Writes the buffers in order. False means full: wait for the drain callback before more. */
   write(buffers: readonly Buffer[]): boolean

@@ -65,8 +65,8 @@ export function pump(
       onAbort()
       return
     }
-    signal.addEventListener('abort', onAbort)
     if (isOver) return
+    signal.addEventListener('abort', onAbort)
     source.deliver({
       chunk: (bytes) =>
         guard(() => {
@@ -79,17 +79,17 @@ export function pump(
           const out: Buffer[] = []
           stage.finish(out)
           write(out)
-          if (!isOver)
-            finish(() => {
-              sink.end()
-              resolve()
-            })
+          if (isOver) return
+          // A sink that refuses the end, since bytes are missing, must still be destroyed.
+          sink.end()
+          finish(resolve)
         }),
       error: fail,
     })
   })
 }
 
-function abortReason(signal: AbortSignal): Error {
+/** Why a signal was aborted, as an error. */
+export function abortReason(signal: AbortSignal): Error {
   return signal.reason instanceof Error ? signal.reason : new Error('aborted')
 }
