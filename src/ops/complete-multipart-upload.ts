@@ -109,10 +109,11 @@ function matchParts(
   named: readonly CompletedPart[],
   listed: readonly BackendPart[],
 ): BackendPart[] {
-  const byNumber = new Map(listed.map((part) => [part.number, part]))
+  // Some servers (SeaweedFS) list every attempt at a part: the ETag tells which one is meant.
+  const byAttempt = new Map(listed.map((part) => [`${part.number} ${part.etag}`, part]))
   return named.map(({ number, etag }, index) => {
-    const part = byNumber.get(number)
-    if (!part || part.etag !== toBackendEtag(etag.replaceAll('"', ''))) {
+    const part = byAttempt.get(`${number} ${toBackendEtag(etag.replaceAll('"', ''))}`)
+    if (!part) {
       throw new S3Error(
         'InvalidPart',
         "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",

@@ -26,7 +26,9 @@ export function listParts(services: Services): OperationHandler {
       countParameter(context, 'max-parts', { fallback: maxPageSize }),
       maxPageSize,
     )
-    const rest = parts.filter((part) => part.number > marker && !isAppendedRecord(part, parts))
+    const rest = latestAttempts(parts).filter(
+      (part) => part.number > marker && !isAppendedRecord(part, parts),
+    )
     const page = rest.slice(0, limit)
     const { bucket, key } = objectPlace(context)
     const kept = firstPage.children.filter(({ name }) =>
@@ -50,6 +52,16 @@ export function listParts(services: Services): OperationHandler {
       ),
     )
   }
+}
+
+/** Some servers (SeaweedFS) list every attempt at a part. */
+function latestAttempts(parts: readonly BackendPart[]): BackendPart[] {
+  const latest = new Map<number, BackendPart>()
+  for (const part of parts) {
+    const before = latest.get(part.number)
+    if (!before || before.lastModified <= part.lastModified) latest.set(part.number, part)
+  }
+  return [...latest.values()]
 }
 
 function partRow(part: BackendPart): XmlElement {

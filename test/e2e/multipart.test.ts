@@ -17,6 +17,7 @@ import {
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { describeEachService } from '../support/each-service.ts'
 import { seededBytes, sha256Hex } from '../support/plaintext.ts'
+import { startPostgres, type PostgresServer } from '../support/postgres.ts'
 import { startProxy, type TestProxy } from '../support/proxy.ts'
 import { bodyBytes, s3Client } from '../support/s3-client.ts'
 
@@ -29,20 +30,25 @@ interface UploadedPart {
 }
 
 describeEachService('multipart uploads', (backend) => {
+  let postgres: PostgresServer | null
   let first: TestProxy
   let second: TestProxy
   let clients: readonly [S3Client, S3Client]
 
   beforeAll(async () => {
-    first = await startProxy(backend)
-    second = await startProxy(backend, { sharedWith: first })
+    // Replicas share their state store; without PostgreSQL there is one proxy for both roles.
+    postgres = await startPostgres()
+    const config = postgres ? { state: { url: await postgres.createDatabase() } } : {}
+    first = await startProxy(backend, { config })
+    second = postgres ? await startProxy(backend, { config, sharedWith: first }) : first
     clients = [s3Client(first), s3Client(second)]
     await clients[0].send(new CreateBucketCommand({ Bucket }))
   })
 
   afterAll(async () => {
-    await first.close()
     await second.close()
+    if (second !== first) await first.close()
+    await postgres?.remove()
   })
 
   async function create(Key: string): Promise<{ UploadId: string }> {
@@ -144,7 +150,7 @@ describeEachService('multipart uploads', (backend) => {
     for (const [i, size] of sizes.entries()) {
       await uploadPart(Key, UploadId, { PartNumber: i + 1, Body: seededBytes('x', size) })
     }
-    const uploads = await clients[0].send(new ListMultipartUploadsCommand({ Bucket, Prefix: Key }))
+    const uploads = await clients[1].send(new ListMultipartUploadsCommand({ Bucket, Prefix: Key }))
     const listed = uploads.Uploads?.find((candidate) => candidate.Key === Key)
     expect(listed?.UploadId).toBe(UploadId)
     const parts = await clients[1].send(new ListPartsCommand({ Bucket, Key, UploadId }))
