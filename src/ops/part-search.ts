@@ -1,5 +1,5 @@
 import type { Dek } from '../stream/dek.ts'
-import { FormatError } from '../stream/errors.ts'
+import { FormatError, TruncationError } from '../stream/errors.ts'
 import type { ObjectTail } from '../stream/layout.ts'
 import { isFinalHeader, payloadSize, streamNonce } from '../stream/package-header.ts'
 import { PartOpener } from '../stream/part-opener.ts'
@@ -16,7 +16,7 @@ export interface PartSearch {
   readonly tail: ObjectTail
   /** Offset of the first end record. */
   readonly endOffset: StoredBytes
-  /** Reads the stored bytes from `start` up to `end`. */
+  /** Reads the stored bytes from `start` up to `end`, which is at most `endOffset`. */
   read(start: StoredBytes, end: StoredBytes): Promise<Buffer>
 }
 
@@ -74,7 +74,16 @@ async function findFinalPackage(
 }
 
 async function readHeader(search: PartSearch, at: StoredBytes): Promise<Buffer> {
-  return search.read(at, at + packageHeaderSize)
+  return readInside(search, at, at + packageHeaderSize)
+}
+
+async function readInside(
+  search: PartSearch,
+  start: StoredBytes,
+  end: StoredBytes,
+): Promise<Buffer> {
+  if (end > search.endOffset) throw new TruncationError('a package reaches beyond the parts')
+  return search.read(start, end)
 }
 
 async function confirmPart(
@@ -86,5 +95,5 @@ async function confirmPart(
   const range = { first: lastIndex, end: lastIndex + 1 }
   const opener = new PartOpener(dek.partKey(number, size), size, range)
   const start = offset + lastIndex * packageStoredSize
-  opener.push(await search.read(start, start + opener.remaining), [])
+  opener.push(await readInside(search, start, start + opener.remaining), [])
 }

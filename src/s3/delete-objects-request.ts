@@ -1,5 +1,5 @@
 import { maxKeySize } from './target.ts'
-import { childText, malformedXml, parseRequestXml } from './xml.ts'
+import { malformedXml, parseRequestXml, requestText } from './xml.ts'
 
 export interface DeletedObject {
   readonly key: string
@@ -16,8 +16,8 @@ export function parseDeleteObjects(body: Buffer): DeletedObject[] {
   const rows = root.children.filter(({ name }) => name === 'Object')
   if (root.name !== 'Delete' || rows.length === 0 || rows.length > maxObjects) throw malformedXml()
   return rows.map((row) => {
-    const key = childText(row, 'Key')
+    const key = requestText(row, 'Key')
     if (key === '' || Buffer.byteLength(key) > maxKeySize) throw malformedXml()
-    return { key, versionId: childText(row, 'VersionId') || null }
+    return { key, versionId: requestText(row, 'VersionId') || null }
   })
 }

@@ -20,9 +20,9 @@ const conditionNames: ReadonlySet<string> = new Set([
   'if-unmodified-since',
 ])
 
-/** What describes the client's own body, signature or SDK, or asks for what only we can do. */
-const ownNames =
-  /^x-amz-(checksum-|sdk-|content-sha256|date$|decoded-content-length|trailer$|security-token|server-side-encryption|copy-source|metadata-directive|tagging-directive|meta-|user-agent)/
+/** What the backend is to do or check. All else describes the client's own body, signature or keys. */
+const wishNames =
+  /^x-amz-(acl|bucket-object-lock-enabled|bypass-governance-retention|expected-bucket-owner|grant-[a-z-]+|mfa|object-lock-(legal-hold|mode|retain-until-date)|object-ownership|optional-object-attributes|request-payer|source-expected-bucket-owner|storage-class|tagging|website-redirect-location)$/
 
 /** Content headers and user metadata: what an object keeps and copies take along. */
 export function contentHeaders(headers: HeaderMap): HeaderRecord {
@@ -60,10 +60,7 @@ export function objectReadHeaders(headers: HeaderMap): HeaderRecord {
 export function forwardedHeaders(headers: HeaderMap): HeaderRecord {
   return select(
     headers,
-    (name) =>
-      conditionNames.has(name) ||
-      name === 'content-type' ||
-      (name.startsWith('x-amz-') && !ownNames.test(name)),
+    (name) => conditionNames.has(name) || name === 'content-type' || wishNames.test(name),
   )
 }
 

@@ -3,49 +3,56 @@ import type { HeaderMap, HeaderRecord } from './headers.ts'
 import { withoutAwsChunked } from './request-headers.ts'
 import { reservedMetadataPrefix } from './reserved-metadata.ts'
 
-const droppedNames: ReadonlySet<string> = new Set([
-  'accept-ranges',
-  'connection',
-  'content-length',
-  'content-md5',
-  'content-range',
-  'date',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-connection',
-  'server',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'x-amz-mp-parts-count',
+/** What a backend's answer says of an object, a bucket or itself that is true for clients too. */
+const keptNames: ReadonlySet<string> = new Set([
+  'cache-control',
+  'content-disposition',
+  'content-encoding',
+  'content-language',
+  'content-type',
+  'etag',
+  'expires',
+  'last-modified',
+  'retry-after',
+  'x-amz-abort-date',
+  'x-amz-abort-rule-id',
+  'x-amz-archive-status',
+  'x-amz-bucket-region',
+  'x-amz-copy-source-version-id',
+  'x-amz-delete-marker',
+  'x-amz-expiration',
+  'x-amz-missing-meta',
+  'x-amz-object-lock-legal-hold',
+  'x-amz-object-lock-mode',
+  'x-amz-object-lock-retain-until-date',
+  'x-amz-replication-status',
+  'x-amz-request-charged',
+  'x-amz-restore',
+  'x-amz-storage-class',
+  'x-amz-tagging-count',
+  'x-amz-version-id',
+  'x-amz-website-redirect-location',
 ])
 
-const droppedPrefixes = [
-  reservedMetadataPrefix,
-  'x-amz-checksum-',
-  'x-amz-server-side-encryption',
-  'seaweed-',
-  'x-seaweed-',
-]
-
 /**
- * What of a backend's answer goes on to the client: not what describes the connection, the stored
- * bytes or our envelope. The ETag becomes the client's.
+ * What of a backend's answer goes on to the client. What isn't known is dropped: it may describe
+ * the connection, the stored bytes, our envelope, or lead clients past the proxy. The ETag becomes
+ * the client's.
  */
 export function clientResponseHeaders(headers: HeaderMap): HeaderRecord {
-  const hops = new Set((headers.get('connection') ?? '').toLowerCase().split(/\s*,\s*/))
   const kept: HeaderRecord = {}
   for (const [name, value] of headers) {
-    if (droppedNames.has(name) || hops.has(name)) continue
-    if (droppedPrefixes.some((prefix) => name.startsWith(prefix))) continue
+    if (!isKept(name, value)) continue
     if (name === 'etag') kept[name] = toClientEtag(value)
-    else if (name === 'content-encoding') addUnlessEmpty(kept, name, withoutAwsChunked(value))
-    else kept[name] = value
+    else if (name !== 'content-encoding') kept[name] = value
+    else if (withoutAwsChunked(value) !== '') kept[name] = withoutAwsChunked(value)
   }
   return kept
 }
 
-function addUnlessEmpty(headers: HeaderRecord, name: string, value: string): void {
-  if (value !== '') headers[name] = value
+function isKept(name: string, value: string): boolean {
+  // A location on another host would be the backend's own.
+  if (name === 'location') return /^\/(?!\/)/.test(value)
+  if (name.startsWith('x-amz-meta-')) return !name.startsWith(reservedMetadataPrefix)
+  return keptNames.has(name)
 }

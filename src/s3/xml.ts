@@ -110,6 +110,16 @@ export function childText(parent: XmlElement, name: string): string {
   return parent.children.find((child) => child.name === name)?.text ?? ''
 }
 
+/**
+ * The text of the one child of that name in a client's document; '' if there is none. Throws
+ * MalformedXML if there are more, or if it isn't just text.
+ */
+export function requestText(parent: XmlElement, name: string): string {
+  const [child, ...others] = parent.children.filter((candidate) => candidate.name === name)
+  if (others.length > 0 || (child?.children.length ?? 0) > 0) throw malformedXml()
+  return child?.text ?? ''
+}
+
 /** Makes an element from its text or its children. */
 export function element(name: string, content: string | readonly XmlElement[]): XmlElement {
   return typeof content === 'string'
