@@ -74,7 +74,7 @@ export class ClientExchange implements RequestBody, ClientResponse {
     const content = this.#request.method === 'HEAD' || isBodiless ? Buffer.alloc(0) : bytes
     const length = isBodiless ? {} : { 'content-length': String(bytes.length) }
     const isUnread = this.#hasUnreadBody()
-    const sink = this.#open(status, { ...length, ...headers }, { size: content.length })
+    const sink = this.#open(status, { ...length, ...headers }, { size: null })
     writeWhole(sink, content, () => {
       if (isUnread) this.#endAfterBody(sink)
       else sink.end()

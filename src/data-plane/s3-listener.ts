@@ -63,7 +63,12 @@ export class S3Listener {
       requireHostHeader: true,
     }
     this.#server = tls
-      ? https.createServer({ ...serverOptions, ...tls, minVersion: 'TLSv1.2' })
+      ? https.createServer({
+          ...serverOptions,
+          ...tls,
+          handshakeTimeout: limits.headerTimeoutMs,
+          minVersion: 'TLSv1.2',
+        })
       : http.createServer(serverOptions)
     this.#server.maxConnections = limits.maxConnections
     this.#server.on('request', (request: IncomingMessage, response: ServerResponse) =>

@@ -1,20 +1,17 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { afterEach, describe, expect, test } from 'vitest'
-import type { BackendError, BackendUpload } from '../../src/backend/client.ts'
+import type { BackendUpload } from '../../src/backend/client.ts'
 import type { BackendOptions } from '../../src/backend/node-client.ts'
 import { readBody } from '../../src/backend/read-body.ts'
-import { BackendFailure } from '../../src/ops/backend-call.ts'
 import { sendBody } from '../../src/ops/upload.ts'
-import type { ByteReceiver, ByteSource } from '../../src/stream/bytes.ts'
+import type { ByteSource } from '../../src/stream/bytes.ts'
 import { identityStage, type Stage } from '../../src/stream/pump.ts'
 import { backendClient, objectRequest } from '../support/backend-client.ts'
+import { Pieces } from '../support/pieces.ts'
 import { bodyOf, headOf, RawServer, type RawConnection } from '../support/raw-server.ts'
 
 const soon = { timeout: 10_000, interval: 5 }
 const ok = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'
-const denied =
-  'HTTP/1.1 403 Forbidden\r\ncontent-type: application/xml\r\ncontent-length: 40\r\n\r\n' +
-  '<Error><Code>AccessDenied</Code></Error>'
 const closers: (() => Promise<void>)[] = []
 
 afterEach(async () => {
@@ -34,52 +31,6 @@ async function start(
   })
   const { signal = new AbortController().signal } = options
   return { server, client, signal, upload: client.upload(objectRequest('PUT', { signal }), size) }
-}
-
-/** A source that gives pieces of 64 KiB as fast as they are taken, then ends as it is told to. */
-class Pieces implements ByteSource {
-  readonly #bytes: Buffer
-  readonly #last: 'end' | 'stall' | Error
-  #offset = 0
-  #isPaused = false
-  #receiver: ByteReceiver | null = null
-  abortReason: Error | null = null
-
-  constructor(bytes: Buffer, last: 'end' | 'stall' | Error = 'end') {
-    this.#bytes = bytes
-    this.#last = last
-  }
-
-  deliver(receiver: ByteReceiver): void {
-    this.#receiver = receiver
-    setImmediate(() => this.#give())
-  }
-
-  pause(): void {
-    this.#isPaused = true
-  }
-
-  resume(): void {
-    if (!this.#isPaused) return
-    this.#isPaused = false
-    setImmediate(() => this.#give())
-  }
-
-  abort(reason: Error): void {
-    this.abortReason = reason
-    this.#receiver = null
-  }
-
-  #give(): void {
-    if (this.#isPaused || !this.#receiver) return
-    const piece = this.#bytes.subarray(this.#offset, this.#offset + 65_536)
-    this.#offset += piece.length
-    if (piece.length > 0) {
-      this.#receiver.chunk(piece)
-      setImmediate(() => this.#give())
-    } else if (this.#last instanceof Error) this.#receiver.error(this.#last)
-    else if (this.#last === 'end') this.#receiver.end()
-  }
 }
 
 function send(
@@ -102,10 +53,6 @@ function accepting(connection: RawConnection): void {
 
 function declaredSize(connection: RawConnection): number {
   return Number(/content-length: (\d+)/i.exec(headOf(connection))?.[1])
-}
-
-function code(expected: BackendError['code']): object {
-  return expect.objectContaining({ name: 'BackendError', code: expected }) as object
 }
 
 /** Chunks of `STREAMING-AWS4-HMAC-SHA256-PAYLOAD`, without a look at their signatures. */
@@ -236,161 +183,6 @@ describe.each(payloads)('an upload with payload %s is never complete', (payload)
     await expect.poll(() => run.server.openConnections, soon).toBe(0)
     expect(bodyOf(run.server.connection()).length).toBeLessThan(
       declaredSize(run.server.connection()),
-    )
-  })
-})
-
-describe.each(payloads)('an answer before the end of the body (%s)', (payload) => {
-  const size = 64 * 1024 * 1024
-  const isDenied = expect.objectContaining({
-    name: 'BackendFailure',
-    code: 'AccessDenied',
-  }) as object
-
-  test.each([
-    {
-      name: 'on a connection that is kept open and not read',
-      script: ({ socket }: RawConnection) => {
-        socket.write(denied)
-        socket.pause()
-      },
-    },
-    {
-      name: 'on a connection that is kept open and read',
-      script: ({ socket }: RawConnection) => socket.write(denied),
-    },
-    {
-      name: 'on a connection that is half closed',
-      script: ({ socket }: RawConnection) => socket.end(denied),
-    },
-    {
-      name: 'in two steps',
-      script: ({ socket }: RawConnection) => {
-        socket.write(denied.slice(0, -10))
-        setTimeout(() => socket.write(denied.slice(-10)), 50)
-      },
-    },
-  ])('is what the caller gets, $name', async ({ script }) => {
-    const run = await start(script, size, { payload })
-    const source = new Pieces(Buffer.alloc(size))
-    const failure = await send(run, source).catch((error: unknown) => error)
-    expect(failure).toBeInstanceOf(BackendFailure)
-    expect(failure).toEqual(isDenied)
-    expect(source.abortReason).toEqual(code('REFUSED'))
-    await expect
-      .poll(
-        () => run.server.connection().isClosed || run.server.connection().socket.isPaused(),
-        soon,
-      )
-      .toBe(true)
-    expect(bodyOf(run.server.connection()).length).toBeLessThan(size)
-  })
-
-  test('frees the connection', async () => {
-    const run = await start(({ socket }) => socket.write(denied), size, {
-      payload,
-      maxConnections: 1,
-    })
-    await expect(send(run, new Pieces(Buffer.alloc(size)))).rejects.toEqual(isDenied)
-    await expect.poll(() => run.server.openConnections, soon).toBe(0)
-    const again = run.client.upload(objectRequest('PUT'), size)
-    await expect(send({ ...run, upload: again }, new Pieces(Buffer.alloc(size)))).rejects.toEqual(
-      isDenied,
-    )
-  })
-
-  test('while the source is paused is what the caller gets', async () => {
-    const run = await start(
-      ({ socket }) => {
-        socket.pause()
-        setTimeout(() => socket.write(denied), 100)
-      },
-      size,
-      { payload },
-    )
-    await expect(send(run, new Pieces(Buffer.alloc(size)))).rejects.toEqual(isDenied)
-  })
-
-  test('is no success, whatever it says', async () => {
-    const run = await start(({ socket }) => socket.write(ok), size, { payload })
-    await expect(send(run, new Pieces(Buffer.alloc(size)))).rejects.toEqual(code('REFUSED'))
-    await expect.poll(() => run.server.openConnections, soon).toBe(0)
-  })
-
-  test('that stalls or breaks off is an error of the backend', async () => {
-    const stalled = await start(({ socket }) => socket.write(denied.slice(0, -1)), size, {
-      payload,
-      idleTimeoutMs: 200,
-    })
-    await expect(send(stalled, new Pieces(Buffer.alloc(size)))).rejects.toEqual(code('TIMEOUT'))
-    const cut = await start(({ socket }) => socket.end(denied.slice(0, -1)), size, { payload })
-    await expect(send(cut, new Pieces(Buffer.alloc(size)))).rejects.toEqual(code('RESET'))
-  })
-})
-
-describe.each(payloads)('a backend that fails under an upload (%s)', (payload) => {
-  const size = 32 * 1024 * 1024
-
-  test('by never reading is given up', async () => {
-    const run = await start(({ socket }) => socket.pause(), size, { payload, idleTimeoutMs: 200 })
-    await expect(send(run, new Pieces(Buffer.alloc(size)))).rejects.toEqual(code('TIMEOUT'))
-    await expect(run.upload.response).rejects.toEqual(code('TIMEOUT'))
-  })
-
-  test('by never reading the last bytes is given up', async () => {
-    const run = await start(({ socket }) => socket.pause(), size, { payload, idleTimeoutMs: 200 })
-    await new Promise((resolve) => setTimeout(resolve, 50))
-    run.upload.sink.write([Buffer.alloc(size)])
-    run.upload.sink.end()
-    await expect(run.upload.response).rejects.toEqual(code('TIMEOUT'))
-  })
-
-  test('by never answering is given up', async () => {
-    const run = await start(() => undefined, 5, { payload, responseTimeoutMs: 100 })
-    await expect(send(run, new Pieces(Buffer.from('hello')))).rejects.toEqual(code('TIMEOUT'))
-    await expect.poll(() => run.server.openConnections, soon).toBe(0)
-  })
-
-  test.each(['destroy', 'resetAndDestroy'] as const)(
-    'by leaving (%s) is an error',
-    async (leave) => {
-      const run = await start(
-        ({ socket }) => {
-          setTimeout(() => socket[leave](), 20)
-        },
-        size,
-        { payload },
-      )
-      await expect(send(run, new Pieces(Buffer.alloc(size - 1), 'stall'))).rejects.toEqual(
-        code('RESET'),
-      )
-      await expect(run.upload.response).rejects.toEqual(code('RESET'))
-    },
-  )
-
-  test('by closing after the whole body instead of answering is an error', async () => {
-    const run = await start(
-      (connection) => {
-        const look = (): void => {
-          if (bodyOf(connection).length === declaredSize(connection)) connection.socket.destroy()
-        }
-        connection.socket.on('data', look)
-        look()
-      },
-      5,
-      { payload },
-    )
-    await expect(send(run, new Pieces(Buffer.from('hello')))).rejects.toEqual(code('RESET'))
-    expect(run.server.connections).toHaveLength(1)
-  })
-
-  test('by not being there is an error', async () => {
-    const client = backendClient({ endpoint: 'http://127.0.0.1:1', payload })
-    closers.push(() => client.close())
-    const { signal } = new AbortController()
-    const upload = client.upload(objectRequest('PUT', { signal }), size)
-    await expect(send({ upload, signal }, new Pieces(Buffer.alloc(size)))).rejects.toEqual(
-      code('CONNECT'),
     )
   })
 })
