@@ -1,5 +1,6 @@
 import { Command } from 'commander'
-import { ConfigError, loadConfig, type LoadedConfig } from '../config/load.ts'
+import { ConfigError } from '../config/config-error.ts'
+import { loadConfig, type LoadedConfig } from '../config/load.ts'
 import { openLocalKeyProvider } from '../kms/local.ts'
 import { silentLogger } from '../observe/logger.ts'
 import { serve } from './serve.ts'

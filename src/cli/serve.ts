@@ -1,4 +1,4 @@
-import type { ConfigProblem } from '../config/load.ts'
+import type { ConfigProblem } from '../config/config-error.ts'
 import type { Config } from '../config/schema.ts'
 import { createLogger } from '../observe/logger.ts'
 import { startServer, type RunningServer } from '../server.ts'

@@ -11,7 +11,7 @@ export function suggestion(key: string, path: readonly PropertyKey[]): string {
   return known.length > 0 ? ` (known: ${known.join(', ')})` : ''
 }
 
-/** The keys that the schema knows at this place. */
+/** The keys that the schema knows at this place; a number in the path is an item of a list. */
 function knownKeys(path: readonly PropertyKey[]): string[] {
   let schema: unknown = configSchema
   for (const step of path) {
