@@ -59,9 +59,8 @@ const keyId = z.string().superRefine((text, context) => {
 /** An array of objects in which no value of `key` is there twice, checked whatever else is wrong. */
 function uniqueBy<Item extends z.ZodObject>(item: Item, key: keyof Item['shape'] & string) {
   return z.array(item).superRefine(
-    (items: readonly Readonly<Record<string, unknown>>[], context) => {
-      if (!Array.isArray(items)) return
-      const names = items.map((entry) => entry?.[key])
+    (items: readonly unknown[], context) => {
+      const names = items.map((entry) => (isRecord(entry) ? entry[key] : undefined))
       for (const [index, name] of names.entries()) {
         if (typeof name !== 'string' || names.indexOf(name) === index) continue
         context.addIssue({
@@ -71,8 +70,12 @@ function uniqueBy<Item extends z.ZodObject>(item: Item, key: keyof Item['shape']
         })
       }
     },
-    { when: () => true },
+    { when: ({ value }) => Array.isArray(value) },
   )
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 const server = z.strictObject({
@@ -153,7 +156,12 @@ const kms = z.strictObject({ provider, local: localKeys.prefault({}) }).superRef
     })
   },
   // Whatever else is wrong, but not where another provider was meant.
-  { when: ({ issues }) => !issues.some(({ path }) => path?.[0] === 'provider') },
+  {
+    when: ({ value, issues }) =>
+      isRecord(value) &&
+      isRecord(value['local']) &&
+      !issues.some(({ path }) => path?.[0] === 'provider'),
+  },
 )
 
 const encryption = z.strictObject({

@@ -88,6 +88,7 @@ export function endpointUrl() {
     const url = new URL(text)
     if (!['http:', 'https:'].includes(url.protocol)) {
       context.addIssue('must begin with http:// or https://')
+      return
     }
     if (
       url.username ||
