@@ -118,9 +118,9 @@ describe('in a configuration, variables', () => {
   })
 
   test('that cannot be replaced are reported beside everything else, and once', () => {
-    const settings = { ...changed('backend.endpoint', 'http://${HOST}'), extra: 1 }
+    const settings = { ...changed('server.listen', 'host:${PORT}'), extra: 1 }
     expect(problems(settings)).toEqual([
-      'backend.endpoint: the variable HOST is not set',
+      'server.listen: the variable PORT is not set',
       expect.stringContaining('extra: unknown key'),
     ])
   })
