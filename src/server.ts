@@ -40,7 +40,7 @@ export async function startServer(
       checks: () => healthChecks(store, s3.alive()),
       isReady: () => s3.alive() > 0,
     }
-    const admin = await startAdmin({ ...config.admin.listen, health })
+    const admin = await startAdmin({ ...config.admin.listen, health, log: logger('admin') })
     opened.unshift(admin)
     logger('server').info({ s3: s3.url, admin: admin.url }, 'serving')
     return { s3Url: s3.url, adminUrl: admin.url, close: () => closeAll(opened) }

@@ -3,7 +3,7 @@ export interface HealthCheck {
   readonly message?: string
 }
 
-/** What the health endpoints look at; asked at most once in a few seconds. */
+/** What the health endpoints look at, from memory: anybody may ask, as often as they like. */
 export interface HealthSource {
   checks(): Readonly<Record<string, HealthCheck>>
   /** True once the proxy can serve clients, until it begins to stop. */

@@ -1,7 +1,8 @@
 import { Command } from 'commander'
-import { ConfigError, loadConfig, type LoadedConfig } from '../config/load.ts'
+import { loadConfig, type LoadedConfig } from '../config/load.ts'
 import { openLocalKeyProvider } from '../kms/local.ts'
 import { silentLogger } from '../observe/logger.ts'
+import { printError } from './print-error.ts'
 import { serve } from './serve.ts'
 import { startDemo } from './start.ts'
 
@@ -103,11 +104,7 @@ function fail(error: unknown): void {
     process.exitCode = error.exitCode === 0 ? 0 : usageExitCode
     return
   }
-  const text = error instanceof Error ? error.message : String(error)
-  for (const line of text.split('\n')) console.error(`nebulaio: error: ${line}`)
-  if (error instanceof ConfigError) {
-    console.error('nebulaio: hint: config.example.yaml documents every key')
-  }
+  printError(error)
   process.exitCode = 1
 }
 

@@ -1,38 +1,18 @@
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { parseDocument } from 'yaml'
 import type { z } from 'zod'
+import { withAbsolutePaths } from './absolute-paths.ts'
+import { ConfigError, type ConfigProblem } from './config-error.ts'
 import { expandVariables, type Environment } from './expand.ts'
-import { configSchema, type Config } from './schema.ts'
+import { readYaml } from './read-yaml.ts'
+import { configSchema, unavailableKeys, type Config } from './schema.ts'
 import { suggestion } from './suggestion.ts'
-
-export interface ConfigProblem {
-  /** Dotted, such as `encryption.kms.provider`; '' for the file as a whole. */
-  readonly path: string
-  readonly message: string
-}
-
-/** Everything that is wrong with a configuration, at once. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError'
-  readonly problems: readonly ConfigProblem[]
-
-  constructor(problems: readonly ConfigProblem[]) {
-    super(
-      problems
-        .map(({ path, message }) => (path === '' ? message : `${path}: ${message}`))
-        .join('\n'),
-    )
-    this.problems = problems
-  }
-}
+import { findWarnings } from './warnings.ts'
 
 export interface LoadedConfig {
   readonly config: Config
   readonly warnings: readonly ConfigProblem[]
 }
-
-const knownComponents = ['kms', 'encryption', 'backend', 's3', 'state', 'admin', 'server']
 
 /** Reads and validates a configuration file. Throws ConfigError. */
 export function loadConfig(file: string, env: Environment): LoadedConfig {
@@ -51,146 +31,40 @@ export function parseConfig(
   text: string,
   options: { readonly env: Environment; readonly baseDir: string },
 ): LoadedConfig {
-  const document = parseDocument(text, { uniqueKeys: true, merge: false })
-  if (document.errors.length > 0) {
-    throw new ConfigError(document.errors.map(({ message }) => ({ path: '', message })))
-  }
-  const raw: unknown = document.toJS({ maxAliasCount: 100 })
-  const { value, unset } = expandVariables(raw, options.env)
+  const { value, unset, problems } = expandVariables(readYaml(text), options.env)
   const parsed = configSchema.safeParse(value ?? {})
-  const problems = parsed.success
-    ? []
-    : parsed.error.issues.flatMap((issue) => describe(issue, unset))
-  if (!parsed.success) throw new ConfigError(problems)
-  const config = withAbsolutePaths(parsed.data, options.baseDir)
-  const conflicts = findConflicts(config)
-  if (conflicts.length > 0) throw new ConfigError(conflicts)
-  return { config, warnings: findWarnings(config) }
+  if (parsed.success && problems.length === 0) {
+    const config = withAbsolutePaths(parsed.data, options.baseDir)
+    return { config, warnings: findWarnings(config) }
+  }
+  const found = (parsed.error?.issues ?? []).flatMap((issue) => describe(issue, unset))
+  // What an unreplaced variable does to its value says nothing new.
+  const isNew = ({ path }: ConfigProblem) => problems.every((problem) => problem.path !== path)
+  throw new ConfigError([...problems, ...found.filter(isNew)])
 }
 
 function describe(issue: z.core.$ZodIssue, unset: ReadonlyMap<string, string>): ConfigProblem[] {
   const path = issue.path.join('.')
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({
-      path: path === '' ? key : `${path}.${key}`,
-      message: `unknown key${suggestion(key, issue.path)}`,
-    }))
+    return issue.keys.map((key) => {
+      const full = path === '' ? key : `${path}.${key}`
+      const message = unavailableKeys.get(full) ?? `unknown key${suggestion(key, issue.path)}`
+      return { path: full, message }
+    })
   }
   const variable = unset.get(path)
   if (variable !== undefined) {
     return [{ path, message: `is needed, but the variable ${variable} is not set` }]
   }
   const isMissing = issue.code === 'invalid_type' && issue.message.endsWith('received undefined')
-  return [{ path, message: isMissing ? 'is missing' : issue.message }]
+  const message = isMissing ? 'is missing' : issue.message
+  return [{ path, message: message + (issue.code === 'custom' ? absentBelow(path, unset) : '') }]
 }
 
-function withAbsolutePaths(config: Config, baseDir: string): Config {
-  const absolute = (path: string): string => resolve(baseDir, path)
-  const { server, backend, encryption, state } = config
-  const { local } = encryption.kms
-  const { ca_file, cert_file, key_file } = backend.tls
-  const { tls: serverTls, ...plainServer } = server
-  const { master_key_file, ...plainLocal } = local
-  return {
-    ...config,
-    server: {
-      ...plainServer,
-      ...(serverTls && {
-        tls: { cert_file: absolute(serverTls.cert_file), key_file: absolute(serverTls.key_file) },
-      }),
-    },
-    backend: {
-      ...backend,
-      tls: {
-        ...(ca_file !== undefined && { ca_file: absolute(ca_file) }),
-        ...(cert_file !== undefined && { cert_file: absolute(cert_file) }),
-        ...(key_file !== undefined && { key_file: absolute(key_file) }),
-      },
-    },
-    state: {
-      url: state.url.startsWith('file:')
-        ? `file:${absolute(state.url.slice('file:'.length))}`
-        : state.url,
-    },
-    encryption: {
-      ...encryption,
-      kms: {
-        ...encryption.kms,
-        local: {
-          ...plainLocal,
-          key_store_path: absolute(local.key_store_path),
-          ...(master_key_file !== undefined && { master_key_file: absolute(master_key_file) }),
-        },
-      },
-    },
-  }
-}
-
-/** Rules between keys that the schema can't state. */
-function findConflicts(config: Config): ConfigProblem[] {
-  const problems: ConfigProblem[] = []
-  const repeated = (
-    names: readonly string[],
-    report: (name: string, index: number) => void,
-  ): void => {
-    for (const [index, name] of names.entries())
-      if (names.indexOf(name) < index) report(name, index)
-  }
-  repeated(
-    config.credentials.map((credential) => credential.access_key_id),
-    (name, index) => {
-      problems.push({
-        path: `credentials.${index}.access_key_id`,
-        message: `"${name}" is there twice`,
-      })
-    },
-  )
-  repeated(
-    config.encryption.bucket_keys.map(({ bucket }) => bucket),
-    (name, index) => {
-      problems.push({
-        path: `encryption.bucket_keys.${index}.bucket`,
-        message: `"${name}" is there twice`,
-      })
-    },
-  )
-  return problems
-}
-
-function findWarnings(config: Config): ConfigProblem[] {
-  const warnings: ConfigProblem[] = []
-  const { backend, server, encryption, logging } = config
-  const url = new URL(backend.endpoint)
-  if (url.protocol === 'http:' && !isLoopback(url.hostname) && backend.payload === 'unsigned') {
-    warnings.push({
-      path: 'backend.payload',
-      message:
-        'uploads over plain HTTP with unsigned payloads can be changed on the way unnoticed until they are read',
-    })
-  }
-  if (!server.tls && !isLoopback(server.listen.host)) {
-    warnings.push({
-      path: 'server.tls',
-      message: 'clients reach the proxy without TLS: what they send can be read on the way',
-    })
-  }
-  if (encryption.envelope.dek_cache_ttl > 3_600_000) {
-    warnings.push({
-      path: 'encryption.envelope.dek_cache_ttl',
-      message: 'keys stay usable for more than an hour after the KMS has withdrawn them',
-    })
-  }
-  for (const name of Object.keys(logging.components)) {
-    if (!knownComponents.includes(name)) {
-      warnings.push({
-        path: `logging.components.${name}`,
-        message: `unknown component (${knownComponents.join(', ')})`,
-      })
-    }
-  }
-  return warnings
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host === '[::1]' || host.startsWith('127.')
+/** Names the unset variables of a block whose rule is broken: its missing key may be one of them. */
+function absentBelow(path: string, unset: ReadonlyMap<string, string>): string {
+  const absent = [...unset].filter(([at]) => at.startsWith(`${path}.`))
+  if (absent.length === 0) return ''
+  const names = absent.map(([at, name]) => `${at.slice(path.length + 1)} has ${name}`)
+  return ` (not set: ${names.join(', ')})`
 }

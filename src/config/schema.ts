@@ -16,15 +16,67 @@ const algorithm = z.string().transform((text, context): 'AES_256_GCM' => {
 })
 
 const otherProviders = ['vault', 'aws', 'azure', 'gcp']
+const notAvailable = (name: string) =>
+  `the provider "${name}" is not available in this version (local)`
+const noSuchProvider = (name: string) =>
+  otherProviders.includes(name)
+    ? notAvailable(name)
+    : `unknown provider "${name}" (vault, aws, azure, gcp, local)`
+
 const provider = z.string().transform((text, context): 'local' => {
   if (text === 'local') return 'local'
-  context.addIssue(
-    otherProviders.includes(text)
-      ? `the provider "${text}" is not available in this version (local)`
-      : `unknown provider "${text}" (vault, aws, azure, gcp, local)`,
-  )
+  context.addIssue(noSuchProvider(text))
   return z.NEVER
 })
+
+/** Keys of later versions, with what to say to those who use them already. */
+export const unavailableKeys: ReadonlyMap<string, string> = new Map([
+  ...otherProviders.map((name) => [`encryption.kms.${name}`, notAvailable(name)] as const),
+  [
+    'encryption.key_rotation',
+    'rotation by policy is not available in this version (nebulaio keys rotate)',
+  ],
+])
+
+const keyName = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/,
+    'is no name of a key: letters, digits, dot, underscore and hyphen, at most 128',
+  )
+
+/** `local:<name>` or a bare name of the default provider; only the first colon splits. */
+const keyId = z.string().superRefine((text, context) => {
+  const [prefix = '', ...rest] = text.split(':')
+  if (rest.length > 0 && prefix !== 'local') {
+    context.addIssue(noSuchProvider(prefix))
+    return
+  }
+  const name = keyName.safeParse(rest.length > 0 ? rest.join(':') : text)
+  for (const { message } of name.error?.issues ?? []) context.addIssue(message)
+})
+
+/** An array of objects in which no value of `key` is there twice, checked whatever else is wrong. */
+function uniqueBy<Item extends z.ZodObject>(item: Item, key: keyof Item['shape'] & string) {
+  return z.array(item).superRefine(
+    (items: readonly unknown[], context) => {
+      const names = items.map((entry) => (isRecord(entry) ? entry[key] : undefined))
+      for (const [index, name] of names.entries()) {
+        if (typeof name !== 'string' || names.indexOf(name) === index) continue
+        context.addIssue({
+          code: 'custom',
+          message: `"${name}" is there twice`,
+          path: [index, key],
+        })
+      }
+    },
+    { when: ({ value }) => Array.isArray(value) },
+  )
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
 
 const server = z.strictObject({
   listen: listenAddress().prefault('127.0.0.1:9000'),
@@ -50,14 +102,13 @@ const server = z.strictObject({
 
 const admin = z.strictObject({
   listen: listenAddress().prefault('127.0.0.1:9001'),
-  tokens: z
-    .array(
-      z.strictObject({
-        name: z.string().min(1),
-        sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be the SHA-256 of the token in hex'),
-      }),
-    )
-    .default([]),
+  tokens: uniqueBy(
+    z.strictObject({
+      name: z.string().min(1),
+      sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be the SHA-256 of the token in hex'),
+    }),
+    'name',
+  ).default([]),
 })
 
 const backend = z.strictObject({
@@ -88,35 +139,42 @@ const backend = z.strictObject({
   max_connections: z.int().positive().default(1_000),
 })
 
-const localKeys = z
-  .strictObject({
-    key_store_path: path.default('./data/kms/keys'),
-    master_key_file: path.optional(),
-    master_password: z.string().min(12, 'must have at least 12 characters').optional(),
-    key_name: z.string().min(1).default('nebulaio-master'),
-  })
-  .refine(
-    ({ master_key_file, master_password }) =>
-      (master_key_file === undefined) !== (master_password === undefined),
-    { error: 'exactly one of master_key_file and master_password is needed' },
-  )
+const localKeys = z.strictObject({
+  key_store_path: path.default('./data/kms/keys'),
+  master_key_file: path.optional(),
+  master_password: z.string().min(12, 'must have at least 12 characters').optional(),
+  key_name: keyName.default('nebulaio-master'),
+})
+
+const kms = z.strictObject({ provider, local: localKeys.prefault({}) }).superRefine(
+  ({ local }, context) => {
+    if ((local.master_key_file === undefined) !== (local.master_password === undefined)) return
+    context.addIssue({
+      code: 'custom',
+      message: 'exactly one of master_key_file and master_password is needed',
+      path: ['local'],
+    })
+  },
+  // Whatever else is wrong, but not where another provider was meant.
+  {
+    when: ({ value, issues }) =>
+      isRecord(value) &&
+      isRecord(value['local']) &&
+      !issues.some(({ path }) => path?.[0] === 'provider'),
+  },
+)
 
 const encryption = z.strictObject({
   enabled: z.literal(true, {
     error: 'must be true: serving buckets without encryption is not available in this version',
   }),
-  kms: z.strictObject({ provider, local: localKeys }),
-  default_key_id: z.string().min(1).optional(),
-  bucket_keys: z
-    .array(
-      z.strictObject({
-        bucket: bucketName,
-        key_id: z.string().min(1),
-        algorithm: algorithm.optional(),
-      }),
-    )
-    .default([]),
-  additional_decrypt_keys: z.array(z.string().min(1)).default([]),
+  kms,
+  default_key_id: keyId.optional(),
+  bucket_keys: uniqueBy(
+    z.strictObject({ bucket: bucketName, key_id: keyId, algorithm: algorithm.optional() }),
+    'bucket',
+  ).default([]),
+  additional_decrypt_keys: z.array(keyId).default([]),
   envelope: z
     .strictObject({
       enabled: z
@@ -140,14 +198,15 @@ export const configSchema = z.strictObject({
   server: server.prefault({}),
   admin: admin.prefault({}),
   backend,
-  credentials: z
-    .array(z.strictObject({ access_key_id: z.string().min(1).max(128), secret_access_key: secret }))
-    .min(1, 'at least one credential is needed, or no client can sign in'),
+  credentials: uniqueBy(
+    z.strictObject({ access_key_id: z.string().min(1).max(128), secret_access_key: secret }),
+    'access_key_id',
+  ).min(1, 'at least one credential is needed, or no client can sign in'),
   state: z
     .strictObject({
       url: z
         .string()
-        .regex(/^(file:|postgres:\/\/|postgresql:\/\/)/, 'must begin with file: or postgres://')
+        .regex(/^(file:|postgres:\/\/|postgresql:\/\/)./, 'must be file:<folder> or postgres://…')
         .default('file:./data/state'),
     })
     .prefault({}),

@@ -4,14 +4,14 @@ import { configSchema } from './schema.ts'
 export function suggestion(key: string, path: readonly PropertyKey[]): string {
   const known = knownKeys(path)
   const [best] = known
-    .map((name) => ({ name, distance: editDistance(key, name) }))
+    .map((name) => ({ name, distance: name.startsWith(key) ? 0 : editDistance(key, name) }))
     .filter(({ distance, name }) => distance <= Math.max(2, Math.floor(name.length / 3)))
     .toSorted((a, b) => a.distance - b.distance)
   if (best) return ` (did you mean "${best.name}"?)`
   return known.length > 0 ? ` (known: ${known.join(', ')})` : ''
 }
 
-/** The keys that the schema knows at this place. */
+/** The keys that the schema knows at this place; a number in the path is an item of a list. */
 function knownKeys(path: readonly PropertyKey[]): string[] {
   let schema: unknown = configSchema
   for (const step of path) {

@@ -37,7 +37,7 @@ export function duration(bounds: DurationBounds = {}) {
       context.addIssue(
         ms === null
           ? `"${text}" is no duration; write it with a unit, such as 30s, 5m or 1h30m`
-          : `"${text}" is out of range`,
+          : `"${text}" is out of range: ${min}ms to ${Math.floor(max / 1000)}s`,
       )
       return z.NEVER
     })
@@ -78,18 +78,25 @@ export function byteSize() {
   })
 }
 
-/** An http or https URL without path, query and credentials. */
+/** An http or https URL without path, query and credentials; they could be secrets, so not repeated. */
 export function endpointUrl() {
   return z.string().superRefine((text, context) => {
     if (!URL.canParse(text)) {
-      context.addIssue(`"${text}" is no URL`)
+      context.addIssue('is no URL')
       return
     }
     const url = new URL(text)
     if (!['http:', 'https:'].includes(url.protocol)) {
       context.addIssue('must begin with http:// or https://')
+      return
     }
-    if (url.username || url.search || url.hash || !['', '/'].includes(url.pathname)) {
+    if (
+      url.username ||
+      url.password ||
+      url.search ||
+      url.hash ||
+      !['', '/'].includes(url.pathname)
+    ) {
       context.addIssue('must be scheme, host and port alone: no path, query or credentials')
     }
   })

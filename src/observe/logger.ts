@@ -21,14 +21,14 @@ export interface LoggerOptions {
 }
 
 const secretName =
-  /authorization|cookie|password|secret|signature|token|plaintext|private|credential(?!s?$)|passphrase/i
+  /authorization|cookie|password|secret|signature|token|plaintext|private|credential|passphrase/i
 const redacted = '[redacted]'
 const maxTextLength = 512
 const maxDepth = 6
 
 /**
  * Makes the loggers of components, which write JSON lines. Whatever is logged is copied with secrets
- * left out by the names of their fields, and long texts cut.
+ * left out by the names of their fields and by their place in URLs, and long texts cut.
  */
 export function createLogger(options: LoggerOptions): (component: string) => Logger {
   const settings = {
@@ -46,7 +46,7 @@ export function createLogger(options: LoggerOptions): (component: string) => Log
     const write =
       (name: LogLevel) =>
       (fields: LogFields, message: string): void => {
-        if (child.isLevelEnabled(name)) child[name](redactFields(fields, level), message)
+        if (child.isLevelEnabled(name)) child[name](redactFields(fields, level), cut(message))
       }
     return {
       debug: write('debug'),
@@ -96,6 +96,12 @@ function describeError(error: Error, at: { level: LogLevel; depth: number }): ob
   return { type: error.name, message: cut(error.message), ...code, ...stack, ...cause }
 }
 
+/** Both begin at fixed text and never scan a stretch twice: what is logged may come from clients. */
+const urlPassword = /(:\/\/[^\s/@:]*:)[^\s/@]+(?=@)/g
+const queryProof = /([?&](?:x-amz-signature|x-amz-security-token|signature)=)[^&\s"']+/gi
+
+/** Cleaned before it is cut, so that a cut can't hide what makes a secret recognisable. */
 function cut(text: string, length = maxTextLength): string {
-  return text.length <= length ? text : `${text.slice(0, length)}… (${text.length} characters)`
+  const clean = text.replace(urlPassword, `$1${redacted}`).replace(queryProof, `$1${redacted}`)
+  return clean.length <= length ? clean : `${clean.slice(0, length)}… (${clean.length} characters)`
 }
