@@ -50,8 +50,13 @@ export async function startServer(
   }
 }
 
+/** Closes each part in turn, whatever becomes of the ones before; then throws the first failure. */
 async function closeAll(parts: readonly { close(): Promise<void> }[]): Promise<void> {
-  for (const part of parts) await part.close()
+  const failures: unknown[] = []
+  for (const part of parts) {
+    await part.close().catch((error: unknown) => failures.push(error))
+  }
+  if (failures.length > 0) throw failures[0]
 }
 
 /** The data plane serves without its state store, so an outage of it only degrades. */

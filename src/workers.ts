@@ -52,18 +52,21 @@ export async function startWorkers(
     start().catch((error: unknown) => parts.log.error({ err: error }, 'worker did not come up'))
   }
 
-  const urls = await Promise.all(Array.from({ length: config.server.workers }, start))
-  return {
-    url: urls[0] ?? '',
-    alive: () => workers.size,
-    async close() {
-      isClosing = true
-      const ended = [...workers].map(
-        (worker) => new Promise<void>((resolve) => worker.once('exit', () => resolve())),
-      )
-      for (const worker of workers) worker.send({ kind: 'stop' } satisfies ToWorker)
-      await Promise.all(ended)
-    },
+  const close = async (): Promise<void> => {
+    isClosing = true
+    const ended = [...workers].map(
+      (worker) => new Promise<void>((resolve) => worker.once('exit', () => resolve())),
+    )
+    for (const worker of workers) worker.send({ kind: 'stop' } satisfies ToWorker)
+    await Promise.all(ended)
+  }
+
+  try {
+    const urls = await Promise.all(Array.from({ length: config.server.workers }, start))
+    return { url: urls[0] ?? '', alive: () => workers.size, close }
+  } catch (error) {
+    await close()
+    throw error
   }
 }
 
