@@ -8,14 +8,6 @@ export interface Stage {
   finish(out: Buffer[]): void
 }
 
-/** Copies bytes as they are. */
-export const identityStage: Stage = {
-  push(bytes, out) {
-    out.push(Buffer.from(bytes))
-  },
-  finish() {},
-}
-
 /**
  * Moves a body from source to sink through a stage, no faster than the sink takes it. Resolves when
  * the end has been handed to the sink. On any failure, or when the signal aborts, the source is

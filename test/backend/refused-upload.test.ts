@@ -4,10 +4,10 @@ import type { BackendOptions } from '../../src/backend/node-client.ts'
 import { BackendFailure } from '../../src/ops/backend-call.ts'
 import { sendBody } from '../../src/ops/upload.ts'
 import type { ByteSource } from '../../src/stream/bytes.ts'
-import { identityStage } from '../../src/stream/pump.ts'
 import { backendClient, objectRequest } from '../support/backend-client.ts'
 import { Pieces } from '../support/pieces.ts'
 import { bodyOf, headOf, RawServer, type RawConnection } from '../support/raw-server.ts'
+import { identityStage } from '../support/identity-stage.ts'
 
 const ok = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'
 const denied =

@@ -5,10 +5,11 @@ import type { BackendOptions } from '../../src/backend/node-client.ts'
 import { readBody } from '../../src/backend/read-body.ts'
 import { sendBody } from '../../src/ops/upload.ts'
 import type { ByteSource } from '../../src/stream/bytes.ts'
-import { identityStage, type Stage } from '../../src/stream/pump.ts'
+import type { Stage } from '../../src/stream/pump.ts'
 import { backendClient, objectRequest } from '../support/backend-client.ts'
 import { Pieces } from '../support/pieces.ts'
 import { bodyOf, headOf, RawServer, type RawConnection } from '../support/raw-server.ts'
+import { identityStage } from '../support/identity-stage.ts'
 
 const soon = { timeout: 10_000, interval: 5 }
 const ok = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'

@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { identityStage, pump, type Stage } from '../../src/stream/pump.ts'
+import { pump, type Stage } from '../../src/stream/pump.ts'
 import { closeExchanges, exchange, sinkOf, sourceOf } from '../support/http-exchange.ts'
 import { until } from '../support/until.ts'
+import { identityStage } from '../support/identity-stage.ts'
 
 const idleTimeoutMs = 300
 const forever = 60_000

@@ -1,7 +1,8 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import type { ByteReceiver, ByteSink, ByteSource } from '../../src/stream/bytes.ts'
-import { identityStage, pump, type Stage } from '../../src/stream/pump.ts'
+import { pump, type Stage } from '../../src/stream/pump.ts'
+import { identityStage } from '../support/identity-stage.ts'
 
 /** A source that does what the test says, and keeps what was asked of it. */
 class ManualSource implements ByteSource {
