@@ -74,7 +74,8 @@ export class ClientExchange implements RequestBody, ClientResponse {
     const content = this.#request.method === 'HEAD' || isBodiless ? Buffer.alloc(0) : bytes
     const length = isBodiless ? {} : { 'content-length': String(bytes.length) }
     const isUnread = this.#hasUnreadBody()
-    const sink = this.#open(status, { ...length, ...headers }, { size: null })
+    this.#sendHead(status, { ...length, ...headers })
+    const sink = new WritableSink(this.#response, { ...this.#sinkOptions(), size: null })
     writeWhole(sink, content, () => {
       if (isUnread) this.#endAfterBody(sink)
       else sink.end()
@@ -83,7 +84,12 @@ export class ClientExchange implements RequestBody, ClientResponse {
 
   start(status: number, headers: HeaderRecord): ByteSink {
     const length = headers['content-length']
-    return this.#open(status, headers, { size: length === undefined ? null : Number(length) })
+    return new WritableSink(this.#response, {
+      ...this.#sinkOptions(),
+      size: length === undefined ? null : Number(length),
+      // As long as nothing is out, an error can have a status of its own.
+      sendHead: () => this.#sendHead(status, headers),
+    })
   }
 
   /** Breaks the connection off: the client must not take what it got for a whole answer. */
@@ -92,23 +98,24 @@ export class ClientExchange implements RequestBody, ClientResponse {
     this.#request.destroy()
   }
 
-  #open(
-    status: number,
-    headers: HeaderRecord,
-    { size }: { readonly size: number | null },
-  ): WritableSink {
+  #sendHead(status: number, headers: HeaderRecord): void {
     if (this.#hasUnreadBody()) this.#response.setHeader('connection', 'close')
     this.#response.writeHead(status, {
       server: 'NebulaIO',
       'x-amz-request-id': this.#options.requestId,
       ...headers,
     })
-    return new WritableSink(this.#response, {
-      size,
+  }
+
+  #sinkOptions() {
+    return {
       idleTimeoutMs: this.#options.idleTimeoutMs,
-      broken: (_, cause) => new ClientGoneError('client takes no more of the answer', { cause }),
-      giveUp: (reason) => this.#response.destroy(reason),
-    })
+      broken: (_: 'cut' | 'stalled', cause?: Error) =>
+        new ClientGoneError('client takes no more of the answer', { cause }),
+      giveUp: (reason: Error) => {
+        if (this.started) this.#response.destroy(reason)
+      },
+    }
   }
 
   #hasUnreadBody(): boolean {

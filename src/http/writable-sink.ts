@@ -10,6 +10,8 @@ export interface WritableSinkOptions {
   readonly broken: (what: 'cut' | 'stalled', cause?: Error) => Error
   /** Breaks the message off. */
   readonly giveUp: (reason: Error) => void
+  /** Called once, before the first bytes go out or, without any, before the end. */
+  readonly sendHead?: () => void
 }
 
 /**
@@ -24,6 +26,7 @@ export class WritableSink implements ByteSink {
   #drained: () => void = () => undefined
   #failed: (reason: Error) => void = () => undefined
   #reason: Error | null = null
+  #isOpen = false
   #isOver = false
   #isRefused = false
   #timer: NodeJS.Timeout | null = null
@@ -63,6 +66,7 @@ export class WritableSink implements ByteSink {
     if (this.#isOver) return
     const { size } = this.#options
     if (size !== null && this.#written < size) throw new RangeError('body is shorter than declared')
+    this.#openMessage()
     this.#isOver = true
     if (this.#last) this.#message.end(this.#last)
     else this.#message.end()
@@ -87,12 +91,19 @@ export class WritableSink implements ByteSink {
 
   #send(buffers: readonly Buffer[]): boolean {
     const message = this.#message
+    if (buffers.length > 0) this.#openMessage()
     if (buffers.length > 1) message.cork()
     let hasRoom = true
     for (const buffer of buffers) hasRoom = message.write(buffer)
     if (buffers.length > 1) message.uncork()
     if (!hasRoom) this.#watch()
     return hasRoom
+  }
+
+  #openMessage(): void {
+    if (this.#isOpen) return
+    this.#isOpen = true
+    this.#options.sendHead?.()
   }
 
   #fail(reason: Error): void {

@@ -19,8 +19,8 @@ export interface ClientResponse {
   /** Sends a whole answer; `content-length` is set from the body. */
   send(status: number, headers: HeaderRecord, body?: Buffer | string): void
   /**
-   * Sends status and headers and gives the body's sink. With a `content-length` header exactly
-   * that many bytes must follow; without it the body is chunked.
+   * Gives the body's sink; status and headers go out with its first bytes. With a
+   * `content-length` header exactly that many bytes must follow; without it the body is chunked.
    */
   start(status: number, headers: HeaderRecord): ByteSink
   /** True once status and headers are out: from then on an error can only destroy. */

@@ -186,9 +186,7 @@ describe('a failing operation', () => {
 
   const late: readonly { name: string; headers: Record<string, string>; body: string }[] = [
     { name: 'with a length', headers: { 'content-length': '5' }, body: 'hell' },
-    { name: 'with a length, all bytes written', headers: { 'content-length': '5' }, body: 'hello' },
     { name: 'in chunks', headers: {}, body: 'hello' },
-    { name: 'with a length, nothing written', headers: { 'content-length': '5' }, body: '' },
   ]
 
   test.each(late)('after the answer has begun ($name) breaks the connection', async (answered) => {
@@ -203,9 +201,34 @@ describe('a failing operation', () => {
     const client = await listener.connect()
     client.socket.write(get)
     await expect.poll(() => client.end, soon).not.toBeNull()
+    expect(client.text).toContain('HTTP/1.1 200 OK')
     expect(client.text).not.toMatch(/hello$|\r\n0\r\n\r\n$|<Error>/)
     expect(client.text).not.toContain('late fault')
   })
+
+  test.each([
+    { name: 'no byte', pieces: [] },
+    { name: 'all bytes', pieces: ['hello'] },
+  ])(
+    'before anything of the answer is out ($name written) has its own status',
+    async ({ pieces }) => {
+      const listener = await listen({
+        GetObject: async ({ response }) => {
+          const sink = response.start(200, { 'content-length': '5', 'content-type': 'text/x' })
+          for (const piece of pieces) sink.write([Buffer.from(piece)])
+          await new Promise((resolve) => setTimeout(resolve, 20))
+          sink.destroy(new Error('early fault'))
+          throw new Error('early fault')
+        },
+      })
+      const { answer, client } = await listener.ask(get)
+      expect(answer).toMatchObject({ status: 500, isWhole: true })
+      expect(answer.headers.get('content-type')).toBe('application/xml')
+      expect(answer.body).toContain('<Code>InternalError</Code>')
+      expect(client.text).not.toContain('hello')
+      expect(client.end).toBeNull()
+    },
+  )
 
   test('a body that is shorter than its length never ends', async () => {
     const listener = await listen({
