@@ -53,8 +53,12 @@ export function backendRequest(context: OperationContext, options: CallOptions):
   }
 }
 
-/** Passes a backend's answer on to the client as it is, but for what headers may not show. */
+/**
+ * Passes a backend's answer on to the client as it is, but for what headers may not show. An error
+ * answer becomes a {@link BackendFailure}.
+ */
 export async function relay(context: OperationContext, response: BackendResponse): Promise<void> {
+  if (response.status >= 400) await expectSuccess(response)
   const body = await readBody(response, maxBackendXmlSize)
   context.response.send(response.status, clientResponseHeaders(response.headers), body)
 }
@@ -79,12 +83,20 @@ export class BackendFailure extends Error {
 export async function expectSuccess(response: BackendResponse): Promise<BackendResponse> {
   if (response.status >= 200 && response.status < 300) return response
   const body = await readBody(response, maxErrorBodySize)
-  throw new BackendFailure({
-    status: response.status,
-    headers: clientResponseHeaders(response.headers),
-    body,
-  })
+  const { status, headers } = response
+  const failure = new BackendFailure({ status, headers: clientResponseHeaders(headers), body })
+  if (!ownFaults.has(failure.code)) throw failure
+  throw new BackendError('CREDENTIALS', `backend refuses the proxy's credentials: ${failure.code}`)
 }
+
+/** Refusals of the proxy's own signature: no fault of the client, and none of its business. */
+const ownFaults: ReadonlySet<string> = new Set([
+  'AuthorizationHeaderMalformed',
+  'InvalidAccessKeyId',
+  'RequestTimeTooSkewed',
+  'SignatureDoesNotMatch',
+  'XAdminUserNotFound',
+])
 
 /** Reads an answer to its end, so that its connection can be used again. */
 export async function discardBody(response: BackendResponse): Promise<void> {

@@ -3,7 +3,7 @@ import { readBody } from '../backend/read-body.ts'
 import { S3Error } from '../s3/errors.ts'
 import { toBackendConditional, toClientEtag } from '../s3/etag.ts'
 import type { HeaderMap, HeaderRecord } from '../s3/headers.ts'
-import { contentHeaders, objectWriteHeaders } from '../s3/request-headers.ts'
+import { contentHeaders, forwardedHeaders, objectWriteHeaders } from '../s3/request-headers.ts'
 import { clientResponseHeaders } from '../s3/response-headers.ts'
 import { encodeKey, encodeQueryValue, parseCopySource, type CopySource } from '../s3/target.ts'
 import { childText, element, serializeXml } from '../s3/xml.ts'
@@ -150,8 +150,10 @@ async function planCopy(
   const source = await headSource(context, services, { from, conditional })
   const dek = await services.keys.open(source.place, source.envelope)
   const envelope = await services.keys.reseal(dek, objectPlace(context), source.envelope.layout)
-  const own = objectWriteHeaders(context.headers)
-  const kept = directive === 'COPY' ? { ...own, ...contentHeaders(source.headers) } : own
+  const kept =
+    directive === 'COPY'
+      ? { ...forwardedHeaders(context.headers), ...contentHeaders(source.headers) }
+      : objectWriteHeaders(context.headers)
   const versionId = from.versionId === null ? '' : `?versionId=${encodeQueryValue(from.versionId)}`
   return {
     source,
