@@ -54,11 +54,11 @@ ${operationTable.map(handledRow).join('\n')}
 
 - ETags are no MD5 sums: they end in \`-1\` or \`-N\`, as with SSE-KMS. They are the same in all answers and work in all conditions.
 - Answers say \`x-amz-server-side-encryption: aws:kms\` and the key reference. \`x-amz-server-side-encryption\` in requests (\`AES256\`, \`aws:kms\`) is accepted and changes nothing; customer-provided keys (SSE-C) are refused.
-- Checksums in uploads are verified (Content-MD5, \`x-amz-checksum-*\` as header or trailer: CRC32, CRC32C, CRC64NVME, SHA-1, SHA-256) and confirmed in the answer; that of a single PUT is stored under authentication. They aren't returned on reading.
+- Checksums in uploads are verified (Content-MD5, \`x-amz-checksum-*\` as header or trailer: CRC32, CRC32C, CRC64NVME, SHA-1, SHA-256) and confirmed in the answer; that of a single PUT is stored under authentication. They aren't returned on reading. A checksum of the whole object at CompleteMultipartUpload isn't verified: each part was.
 - Part numbers must run from 1 without gaps.
 - UploadPartCopy moves the bytes through the proxy, CopyObject doesn't.
 - Objects that weren't written through the proxy are refused with \`AccessDenied\`, empty ones and directory markers included. SeaweedFS keeps no metadata for empty objects whose key ends in a slash: there such markers can be written, listed and deleted, but not read.
-- Signature Version 4 only, by header or presigned URL. \`x-amz-*\` parameters of a presigned URL count as headers: a checksum in it is verified, also the one of an empty body that some SDKs put into URLs for uploads.
+- Signature Version 4 only, by header or presigned URL. \`x-amz-*\` parameters of a presigned URL count as headers.
 - A query parameter that is given twice is refused with \`InvalidArgument\`.
 - Answers have only the headers that S3 documents for an object or a bucket; the backend's own ones and redirects to other hosts are left out.
 

@@ -13,10 +13,10 @@ import { seededBytes } from '../support/plaintext.ts'
 import { startProxy, type TestProxy } from '../support/proxy.ts'
 import { bodyBytes, s3Client } from '../support/s3-client.ts'
 
-const Bucket = 'presigned-e2e'
+const Bucket = 'presigned-requests-e2e'
 const plain = seededBytes('presigned', 100_000)
 
-describeEachService('presigned URLs', (backend) => {
+describeEachService('requests by presigned URL', (backend) => {
   let proxy: TestProxy
   /** As the SDK comes: it puts checksums into every URL. */
   let s3: S3Client
@@ -34,7 +34,11 @@ describeEachService('presigned URLs', (backend) => {
     await s3.send(new PutObjectCommand({ Bucket, Key: 'object', Body: plain }))
   })
 
-  afterAll(() => proxy.close())
+  afterAll(async () => {
+    s3.destroy()
+    plainS3.destroy()
+    await proxy.close()
+  })
 
   const get = async (Key: string) =>
     bodyBytes((await s3.send(new GetObjectCommand({ Bucket, Key }))).Body)
@@ -63,17 +67,6 @@ describeEachService('presigned URLs', (backend) => {
     expect((await get(Key)).equals(plain)).toBe(true)
     const head = await s3.send(new HeadObjectCommand({ Bucket, Key }))
     expect(head).toMatchObject({ Metadata: { name: 'a b' }, ContentType: 'text/x-a' })
-  })
-
-  test('with the checksum of another body store nothing', async () => {
-    const Key = 'checksum'
-    const url = await getSignedUrl(s3, new PutObjectCommand({ Bucket, Key }))
-    const refused = await fetch(url, { method: 'PUT', body: plain })
-    expect(refused.status).toBe(400)
-    expect(await refused.text()).toMatch(/<Code>(BadDigest|XAmzContentChecksumMismatch)</)
-    await expect(get(Key)).rejects.toMatchObject({ name: 'NoSuchKey' })
-    expect((await fetch(url, { method: 'PUT' })).status).toBe(200)
-    expect(await get(Key)).toHaveLength(0)
   })
 
   test('copy an object', async () => {
