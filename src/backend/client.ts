@@ -33,7 +33,8 @@ export interface BackendUpload {
 /** The backend can't be reached, timed out or broke off. */
 export class BackendError extends Error {
   override readonly name = 'BackendError'
-  readonly code: 'CONNECT' | 'TIMEOUT' | 'RESET' | 'PROTOCOL' | 'REFUSED' | 'ABORTED' | 'CREDENTIALS'
+  readonly code:
+    'CONNECT' | 'TIMEOUT' | 'RESET' | 'PROTOCOL' | 'REFUSED' | 'ABORTED' | 'CREDENTIALS'
 
   constructor(code: BackendError['code'], message: string, options?: { cause?: unknown }) {
     super(message, options)
