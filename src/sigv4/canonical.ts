@@ -49,8 +49,9 @@ function canonicalValue(value: string): string {
   return value.replace(/[ \t]+/g, ' ').replace(/^ | $/g, '')
 }
 
+/** Servers sign the decoded path: `%2F` is a slash to them, in the key as in the signature. */
 function canonicalPath(rawPath: string): string {
-  return rawPath.split('/').map(strictEncoding).join('/') || '/'
+  return strictEncoding(rawPath).replaceAll('%2F', '/') || '/'
 }
 
 function canonicalQuery(rawQuery: string, omit: string | undefined): string {

@@ -40,7 +40,6 @@ describe('agrees with smithy about paths:', () => {
     ['a dot segment', ['bucket', '.', 'a']],
     ['a double dot segment', ['bucket', '..', 'a']],
     ['empty segments', ['bucket', '', 'a', '', '']],
-    ['an encoded slash', ['bucket', 'a/b']],
     ['a plus sign', ['bucket', 'a+b']],
     ['a space', ['bucket', ' a b ']],
     ['an asterisk and brackets', ['bucket', "*!'()[]"]],
@@ -53,6 +52,12 @@ describe('agrees with smithy about paths:', () => {
   ])('%s', async (_, segments) => {
     expect(await disagreement({ ...minimal, segments })).toBeNull()
   })
+})
+
+test('an encoded slash is signed as the slash that servers take it for', () => {
+  const authorization = (rawPath: string) =>
+    signRequest({ ...toSignable(minimal), rawPath }, signing).headers['authorization']
+  expect(authorization('/bucket/a%2Fb')).toBe(authorization('/bucket/a/b'))
 })
 
 describe('agrees with smithy about queries:', () => {
@@ -138,7 +143,11 @@ const headerName = fc
   .filter((name) => !['host', 'authorization', '__proto__'].includes(name))
 const anyRequest = fc.record({
   method: fc.constantFrom('GET', 'PUT', 'HEAD', 'POST', 'DELETE'),
-  segments: fc.array(oddText, { minLength: 1, maxLength: 5 }),
+  // An encoded slash is a slash to servers, which smithy's signer doesn't know.
+  segments: fc.array(
+    oddText.map((segment) => segment.replaceAll('/', '-')),
+    { minLength: 1, maxLength: 5 },
+  ),
   query: fc.array(
     // smithy leaves these out by their names: they can't be compared.
     fc.tuple(
