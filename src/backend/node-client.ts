@@ -38,7 +38,7 @@ export interface BackendOptions {
 
 /** Idle connections are dropped before servers drop them: an upload can't be sent again. */
 const freeSocketTimeoutMs = 4_000
-const retriedStatuses: ReadonlySet<number> = new Set([500, 502, 503, 504])
+const retriedStatuses: ReadonlySet<number> = new Set([429, 500, 502, 503, 504])
 const firstBackoffMs = 100
 
 /** The client to the storage over `node:http`. */
@@ -77,7 +77,7 @@ export class NodeBackendClient implements BackendClient {
         if (!canRetry || !retriedStatuses.has(response.status)) return response
         response.body.abort(new BackendError('PROTOCOL', `backend answered ${response.status}`))
       } catch (error) {
-        if (!canRetry || request.signal.aborted || !(error instanceof BackendError)) throw error
+        if (!canRetry || request.signal.aborted || !isRetryable(error)) throw error
         this.#log.debug(
           { err: error, request_id: request.requestId },
           'backend request is repeated',
@@ -160,6 +160,11 @@ export class NodeBackendClient implements BackendClient {
       ready: isTls ? 'secureConnect' : 'connect',
     })
   }
+}
+
+/** A backend that didn't answer in time would only be waited for as long again. */
+function isRetryable(error: unknown): boolean {
+  return error instanceof BackendError && error.code !== 'TIMEOUT'
 }
 
 function contentLength(request: BackendRequest, body: Buffer): Record<string, string> {

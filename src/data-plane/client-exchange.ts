@@ -7,6 +7,7 @@ import { S3Error } from '../s3/errors.ts'
 import type { HeaderRecord } from '../s3/headers.ts'
 import type { ByteSink, ByteSource } from '../stream/bytes.ts'
 import { abortReason } from '../stream/pump.ts'
+import { resetConnection } from './reset-connection.ts'
 
 /** How long, and how much of, a body that nobody wants is still read after the answer. */
 const lingerMs = 2_000
@@ -24,6 +25,8 @@ export interface ClientExchangeOptions {
   readonly expectsContinue: boolean
   /** Aborted with the reason why the request isn't going on: its body breaks with it. */
   readonly signal: AbortSignal
+  /** Asked when the answer begins: true if its connection may serve no further request. */
+  readonly isClosing: () => boolean
 }
 
 /** One request of `node:http` and its answer, as operations see them. */
@@ -31,6 +34,7 @@ export class ClientExchange implements RequestBody, ClientResponse {
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
   readonly #options: ClientExchangeOptions
+  #streamed: WritableSink | null = null
 
   constructor(request: IncomingMessage, response: ServerResponse, options: ClientExchangeOptions) {
     this.#request = request
@@ -45,6 +49,11 @@ export class ClientExchange implements RequestBody, ClientResponse {
 
   get started(): boolean {
     return this.#response.headersSent
+  }
+
+  /** True if an answer was started whose sink is neither ended nor destroyed. */
+  get isLeftOpen(): boolean {
+    return this.#streamed?.isOver === false
   }
 
   source(): ByteSource {
@@ -84,26 +93,30 @@ export class ClientExchange implements RequestBody, ClientResponse {
 
   start(status: number, headers: HeaderRecord): ByteSink {
     const length = headers['content-length']
-    return new WritableSink(this.#response, {
+    this.#streamed = new WritableSink(this.#response, {
       ...this.#sinkOptions(),
       size: length === undefined ? null : Number(length),
       // As long as nothing is out, an error can have a status of its own.
       sendHead: () => this.#sendHead(status, headers),
     })
+    return this.#streamed
   }
 
   /** Breaks the connection off: the client must not take what it got for a whole answer. */
   destroy(): void {
-    this.#response.socket?.destroy()
-    this.#request.destroy()
+    resetConnection(this.#request.socket)
   }
 
   #sendHead(status: number, headers: HeaderRecord): void {
-    if (this.#hasUnreadBody()) this.#response.setHeader('connection', 'close')
+    const { 'content-length': length, ...others } = headers
+    const isLast = this.#hasUnreadBody() || this.#options.isClosing()
     this.#response.writeHead(status, {
       server: 'NebulaIO',
       'x-amz-request-id': this.#options.requestId,
-      ...headers,
+      ...(isLast && { connection: 'close' }),
+      ...others,
+      // Behind the others: node takes what follows a length for text and mangles bytes in there.
+      ...(length !== undefined && { 'content-length': length }),
     })
   }
 
@@ -112,8 +125,8 @@ export class ClientExchange implements RequestBody, ClientResponse {
       idleTimeoutMs: this.#options.idleTimeoutMs,
       broken: (_: 'cut' | 'stalled', cause?: Error) =>
         new ClientGoneError('client takes no more of the answer', { cause }),
-      giveUp: (reason: Error) => {
-        if (this.started) this.#response.destroy(reason)
+      giveUp: () => {
+        if (this.started) this.destroy()
       },
     }
   }

@@ -16,7 +16,12 @@ import { parseTarget, type Target } from '../s3/target.ts'
 import { errorDocument } from '../s3/xml.ts'
 import { ClientExchange, ClientGoneError } from './client-exchange.ts'
 import { describeError } from './error-response.ts'
+import { framingFault } from './framing.ts'
 import { malformedRequest, refuseConnection } from './malformed-request.ts'
+import type { RequestLife, SeenRequest } from './request-life.ts'
+import { requestLogger } from './request-logger.ts'
+import { RequestTurns, whenAnswered } from './request-turns.ts'
+import { resetConnection } from './reset-connection.ts'
 
 export interface S3ListenerOptions {
   readonly host: string
@@ -48,6 +53,7 @@ export class S3Listener {
   readonly #sockets = new Set<Socket>()
   /** The request of each connection that came last, until its answer is out. */
   readonly #lastRequests = new WeakMap<Duplex, OpenRequest>()
+  readonly #turns = new RequestTurns()
   #inFlight = 0
 
   constructor(options: S3ListenerOptions, parts: S3ListenerParts) {
@@ -60,7 +66,8 @@ export class S3Listener {
       requestTimeout: 0,
       keepAliveTimeout: 65_000,
       connectionsCheckingInterval: 5_000,
-      requireHostHeader: true,
+      // Ours says so in S3's way.
+      requireHostHeader: false,
     }
     this.#server = tls
       ? https.createServer({
@@ -118,21 +125,27 @@ export class S3Listener {
     { expectsContinue }: { expectsContinue: boolean },
   ): void {
     const requestId = randomBytes(8).toString('hex').toUpperCase()
-    const { idleTimeoutMs } = this.#options.limits
     const abort = this.#watch(request, response)
+    const fault = framingFault(request)
+    const answered = whenAnswered(request.socket, response)
     const exchange = new ClientExchange(request, response, {
       requestId,
-      idleTimeoutMs,
+      idleTimeoutMs: this.#options.limits.idleTimeoutMs,
       expectsContinue,
       signal: abort.signal,
+      isClosing: () => fault !== null || !this.#server.listening,
     })
     const started = performance.now()
-    const seen: SeenRequest = { operation: null, bucket: null, accessKeyId: null }
+    const seen: SeenRequest = { operation: null, bucket: null, accessKeyId: null, errorCode: null }
+    const life = { requestId, signal: abort.signal, seen }
     this.#inFlight += 1
-    this.#handle(request, exchange, { requestId, signal: abort.signal, seen })
-      .catch((error: unknown) =>
-        this.#answerError(error, exchange, { request, requestId, signal: abort.signal }),
-      )
+    this.#turns
+      .take(request.socket, answered)
+      .then(() => {
+        if (fault) throw fault
+        return this.#handle(request, exchange, life)
+      })
+      .catch((error: unknown) => this.#answerError(error, exchange, { request, ...life }))
       .catch((error: unknown) => {
         this.#parts.log.error({ request_id: requestId, err: error }, 'no answer could be sent')
         exchange.destroy()
@@ -147,6 +160,7 @@ export class S3Listener {
             bucket: seen.bucket,
             access_key_id: seen.accessKeyId,
             status: response.headersSent ? response.statusCode : null,
+            error_code: seen.errorCode,
             duration_ms: Math.round(performance.now() - started),
           },
           'request',
@@ -160,7 +174,6 @@ export class S3Listener {
     const { socket } = request
     const gone = (cause?: Error): void =>
       abort.abort(new ClientGoneError('client is gone', { cause }))
-    if (!this.#server.listening) response.setHeader('connection', 'close')
     const open = { response, abort }
     this.#lastRequests.set(socket, open)
     response.on('close', () => {
@@ -179,17 +192,23 @@ export class S3Listener {
     if (open && !open.response.headersSent && !isGone) {
       // The body is at fault: the operation gives up, and its answer is this error.
       open.abort.abort(malformedRequest(error))
-    } else if (open || isGone || socket.destroyed) socket.destroy(error)
-    else if (!socket.writableEnded) refuseConnection(socket, malformedRequest(error))
+    } else if (open || isGone || socket.destroyed) resetConnection(socket)
+    else if (!socket.writableEnded) {
+      const s3 = malformedRequest(error)
+      refuseConnection(socket, s3)
+      this.#parts.log.info({ error_code: s3.code, reason: error.code }, 'connection refused')
+    }
   }
 
   async #handle(
     request: IncomingMessage,
     exchange: ClientExchange,
-    { requestId, signal, seen }: { requestId: string; signal: AbortSignal; seen: SeenRequest },
+    { requestId, signal, seen }: RequestLife,
   ): Promise<void> {
     if (this.#inFlight > this.#options.limits.maxRequestsInFlight) {
-      throw new S3Error('SlowDown', 'Please reduce your request rate.')
+      throw new S3Error('SlowDown', 'Please reduce your request rate.', {
+        headers: { 'retry-after': '1' },
+      })
     }
     const rawHeaders = headerMap(request.rawHeaders)
     const rawTarget = parseTarget(request.url ?? '', {
@@ -218,19 +237,21 @@ export class S3Listener {
       caller,
       payload,
       signal,
-      log: withRequestId(this.#parts.log, requestId),
+      log: requestLogger(this.#parts.log, requestId),
       body: exchange,
       response: exchange,
-      describeError: (error) => this.#lateErrorDocument(error, { target, requestId }),
+      describeError: (error) => this.#lateErrorDocument(error, { target, requestId, seen }),
     }
     await handler(context)
-    if (!exchange.started) throw new Error(`${operation} ended without an answer`)
+    if (!exchange.started || exchange.isLeftOpen) {
+      throw new Error(`${operation} ended without a whole answer`)
+    }
   }
 
   #answerError(
     error: unknown,
     exchange: ClientExchange,
-    about: { request: IncomingMessage; requestId: string; signal: AbortSignal },
+    about: RequestLife & { readonly request: IncomingMessage },
   ): void {
     const { request, requestId, signal } = about
     // What fails after the signal fails for its reason.
@@ -240,7 +261,7 @@ export class S3Listener {
       exchange.destroy()
       return
     }
-    this.#logError(reason, requestId)
+    this.#logError(reason, about)
     if (exchange.started) {
       exchange.destroy()
       return
@@ -259,16 +280,20 @@ export class S3Listener {
     )
   }
 
-  #lateErrorDocument(error: unknown, about: { target: Target; requestId: string }): string {
-    this.#logError(error, about.requestId)
+  #lateErrorDocument(error: unknown, about: LateError): string {
+    this.#logError(error, about)
     if (error instanceof BackendFailure) return error.response.body.toString('utf8')
     const { s3 } = describeError(error)
     return errorDocument(s3, { resource: about.target.rawPath, requestId: about.requestId })
   }
 
-  #logError(error: unknown, requestId: string): void {
-    if (error instanceof BackendFailure) return
+  #logError(error: unknown, { requestId, seen }: Omit<RequestLife, 'signal'>): void {
+    if (error instanceof BackendFailure) {
+      seen.errorCode = error.code
+      return
+    }
     const { s3, severity } = describeError(error)
+    seen.errorCode = s3.code
     const fields = { request_id: requestId, code: s3.code, err: error }
     if (severity === 'caller') this.#parts.log.debug(fields, 'request refused')
     else if (severity === 'outside') this.#parts.log.warn(fields, 'request failed')
@@ -281,18 +306,6 @@ interface OpenRequest {
   readonly abort: AbortController
 }
 
-interface SeenRequest {
-  operation: OperationName | null
-  bucket: string | null
-  accessKeyId: string | null
-}
-
-function withRequestId(log: Logger, requestId: string): Logger {
-  const add = (fields: object) => ({ request_id: requestId, ...fields })
-  return {
-    debug: (fields, message) => log.debug(add(fields), message),
-    info: (fields, message) => log.info(add(fields), message),
-    warn: (fields, message) => log.warn(add(fields), message),
-    error: (fields, message) => log.error(add(fields), message),
-  }
+interface LateError extends Omit<RequestLife, 'signal'> {
+  readonly target: Target
 }

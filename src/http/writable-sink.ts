@@ -43,6 +43,11 @@ export class WritableSink implements ByteSink {
     message.on('close', () => this.#fail(options.broken('cut')))
   }
 
+  /** True once it was ended or destroyed. */
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
   write(buffers: readonly Buffer[]): boolean {
     if (this.#isOver) return true
     const { size } = this.#options
@@ -68,8 +73,12 @@ export class WritableSink implements ByteSink {
     if (size !== null && this.#written < size) throw new RangeError('body is shorter than declared')
     this.#openMessage()
     this.#isOver = true
-    if (this.#last) this.#message.end(this.#last)
-    else this.#message.end()
+    if (this.#last) {
+      // Not given to `end`: node would learn the size before the head, and mangle bytes in there.
+      this.#message.cork()
+      this.#message.write(this.#last)
+    }
+    this.#message.end()
     if (!this.#message.writableFinished && !this.#message.destroyed) this.#watch()
   }
 
