@@ -33,17 +33,23 @@ export async function startServer(
     opened.unshift(store)
     const s3 =
       config.server.workers === 0
-        ? { ...(await startDataPlane(config, { registry, store, logger })), alive: () => 1 }
+        ? { ...(await startDataPlane(config, { registry, store, logger })), serving: () => 1 }
         : await startWorkers(config, { store, log: logger('server') })
     opened.unshift(s3)
+    let isStopping = false
     const health = {
-      checks: () => healthChecks(store, s3.alive()),
-      isReady: () => s3.alive() > 0,
+      checks: () => healthChecks(store, s3.serving()),
+      isReady: () => !isStopping && s3.serving() > 0,
     }
     const admin = await startAdmin({ ...config.admin.listen, health, log: logger('admin') })
-    opened.unshift(admin)
+    // Last, so that probes are answered while requests in flight are finished.
+    opened.push(admin)
     logger('server').info({ s3: s3.url, admin: admin.url }, 'serving')
-    return { s3Url: s3.url, adminUrl: admin.url, close: () => closeAll(opened) }
+    const close = (): Promise<void> => {
+      isStopping = true
+      return closeAll(opened)
+    }
+    return { s3Url: s3.url, adminUrl: admin.url, close }
   } catch (error) {
     await closeAll(opened)
     throw error

@@ -11,6 +11,8 @@ import { serveStateStore } from './state/serve-state-store.ts'
 /** The longest that a worker may take to come up, key derivation included. */
 const startTimeoutMs = 60_000
 const restartDelayMs = 1_000
+/** What a worker may take to end, beyond the time that its requests have. */
+const stopMarginMs = 5_000
 
 type ToWorker = { readonly kind: 'config'; readonly config: Config } | { readonly kind: 'stop' }
 type FromWorker =
@@ -19,13 +21,15 @@ type FromWorker =
 
 export interface WorkerGroup {
   readonly url: string
-  readonly alive: () => number
+  /** How many workers serve; one that is still coming up doesn't. */
+  readonly serving: () => number
+  /** Lets workers drain; those that don't end within their time are killed. */
   close(): Promise<void>
 }
 
 /**
- * Starts `config.server.workers` processes that serve S3 on one port. A worker that dies is replaced.
- * Throws if the first ones don't come up.
+ * Starts `config.server.workers` processes that serve S3 on one port. A worker that dies, or doesn't
+ * come up, is replaced. Throws if the first ones don't come up; then none is left behind.
  */
 export async function startWorkers(
   config: Config,
@@ -33,19 +37,30 @@ export async function startWorkers(
 ): Promise<WorkerGroup> {
   let isClosing = false
   const workers = new Set<Worker>()
+  const serving = new Set<Worker>()
 
   const start = async (): Promise<string> => {
     const worker = cluster.fork()
     workers.add(worker)
     serveStateStore(parts.store, ipcChannel(worker.process))
+    worker.on('error', (error) => parts.log.error({ err: error }, 'worker is out of reach'))
     worker.on('exit', (code, signal) => {
       workers.delete(worker)
+      serving.delete(worker)
       if (isClosing) return
       parts.log.error({ pid: worker.process.pid, exit_code: code, signal }, 'worker ended')
       setTimeout(replace, restartDelayMs)
     })
     worker.send({ kind: 'config', config } satisfies ToWorker)
-    return listeningUrl(worker)
+    try {
+      const url = await listeningUrl(worker)
+      serving.add(worker)
+      return url
+    } catch (error) {
+      // Its end makes room for the next attempt.
+      worker.process.kill('SIGKILL')
+      throw error
+    }
   }
   const replace = (): void => {
     if (isClosing) return
@@ -54,20 +69,30 @@ export async function startWorkers(
 
   const close = async (): Promise<void> => {
     isClosing = true
-    const ended = [...workers].map(
-      (worker) => new Promise<void>((resolve) => worker.once('exit', () => resolve())),
-    )
-    for (const worker of workers) worker.send({ kind: 'stop' } satisfies ToWorker)
-    await Promise.all(ended)
+    const graceMs = config.server.limits.shutdown_grace + stopMarginMs
+    await Promise.all([...workers].map((worker) => stopWorker(worker, graceMs)))
   }
 
   try {
     const urls = await Promise.all(Array.from({ length: config.server.workers }, start))
-    return { url: urls[0] ?? '', alive: () => workers.size, close }
+    return { url: urls[0] ?? '', serving: () => serving.size, close }
   } catch (error) {
     await close()
     throw error
   }
+}
+
+/** Resolves once the process has ended. */
+function stopWorker(worker: Worker, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => worker.process.kill('SIGKILL'), graceMs)
+    worker.once('exit', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+    // A worker that is gone already has no channel; its exit is about to be reported.
+    if (worker.isConnected()) worker.send({ kind: 'stop' } satisfies ToWorker)
+  })
 }
 
 function listeningUrl(worker: Worker): Promise<string> {
