@@ -14,6 +14,8 @@ export function readYaml(text: string): unknown {
     uniqueKeys: true,
     merge: false,
     prettyErrors: false,
+    // Its warnings of its own accord, on standard error, quote the file.
+    logLevel: 'error',
     lineCounter,
   })
   // A warning means that the parser went on with a guess.

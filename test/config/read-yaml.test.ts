@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { ConfigError } from '../../src/config/config-error.ts'
 import { readYaml } from '../../src/config/read-yaml.ts'
 import { minimal, parse, problems } from './settings.ts'
@@ -31,6 +31,15 @@ describe('YAML', () => {
     for (const text of ['', '# nothing\n', '---\n', 'null', '{}']) {
       expect(problems(text)).toEqual(missing)
     }
+  })
+
+  test('refuses a placeholder of a template without quoting it anywhere', () => {
+    const emitWarning = vi.spyOn(process, 'emitWarning')
+    expect(problems('backend: {secret_access_key: {{ planted-5ecret }} }').join()).not.toContain(
+      'planted',
+    )
+    expect(emitWarning.mock.calls).toEqual([])
+    emitWarning.mockRestore()
   })
 
   test('refuses aliases that multiply', () => {

@@ -1,5 +1,7 @@
 import { once } from 'node:events'
+import { rm, writeFile } from 'node:fs/promises'
 import { connect, createServer, type AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
   commandFolder,
@@ -69,6 +71,44 @@ describe('serve', () => {
     const proxy = cli.start('serve', '--config', await cli.configFile(commandSettings({ logging })))
     await serving(proxy)
     expect(proxy.output.out).toMatch(/"level":"warn".*"path":"logging\.components\.disk"/)
+  })
+
+  test.each<[what: string, damage: (keys: string) => Promise<void>, reason: RegExp]>([
+    ['a damaged header', (keys) => writeFile(join(keys, 'keystore.json'), '{'), /keystore\.json/],
+    ['a lost header', (keys) => rm(join(keys, 'keystore.json')), /keys\b.*keystore\.json/],
+    ['a file of others', (keys) => writeFile(join(keys, 'notes'), ''), /notes/],
+    [
+      'a file in its place',
+      (keys) => rm(keys, { recursive: true }).then(() => writeFile(keys, '')),
+      /keys\b/,
+    ],
+  ])(
+    'ends with 1 and one line, without a stack, if the key store has %s',
+    async (_, damage, reason) => {
+      const file = await cli.configFile(commandSettings())
+      expect((await cli.run('keys', 'create', '--config', file, 'other')).code).toBe(0)
+      await damage(join(cli.folder, 'keys'))
+      const { code, err } = await cli.run('serve', '--config', file)
+      expect(code).toBe(1)
+      expect(err).toMatch(/^nebulaio: error: .*\n$/)
+      expect(err).toMatch(reason)
+      expect(err).not.toContain(plantedSecret)
+    },
+  )
+
+  test('ends with 1 and the reason, without a stack, if the password is another', async () => {
+    const file = await cli.configFile(commandSettings())
+    expect((await cli.run('keys', 'create', '--config', file, 'other')).code).toBe(0)
+    const local = { key_store_path: 'keys', master_password: 'another-long-password' }
+    const encryption = { enabled: true, kms: { provider: 'local', local } }
+    const { code, err } = await cli.run(
+      'serve',
+      '--config',
+      await cli.configFile(commandSettings({ encryption })),
+    )
+    expect(code).toBe(1)
+    expect(err).toMatch(/^nebulaio: error: .*keystore\.json.*\n$/)
+    expect(err).not.toContain('another-long-password')
   })
 
   test('ends with 1 and the reason, without a stack, if an address is in use', async () => {
