@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { loadConfig } from '../../src/config/load.ts'
+import { parse } from 'yaml'
+import { loadConfig, parseConfig } from '../../src/config/load.ts'
 import { configSchema } from '../../src/config/schema.ts'
 
 const file = new URL('../../config.example.yaml', import.meta.url).pathname
@@ -11,20 +12,56 @@ const env = {
   CLIENT_SECRET_ACCESS_KEY: 'client-secret',
 }
 
+const text = readFileSync(file, 'utf8')
+
+/** The example with the settings that are commented out. */
+const everything: unknown = parse(text.replace(/^(\s*)# (?=\s*(?:- )?[a-z0-9_]+:)/gm, '$1'))
+
 interface SchemaParts {
-  readonly shape?: Record<string, unknown>
+  readonly shape?: Readonly<Record<string, unknown>>
   readonly element?: unknown
   readonly innerType?: unknown
   readonly in?: unknown
+  readonly defaultValue?: unknown
 }
 
-/** The names of all keys below a schema. */
-function keysOf(schema: unknown): string[] {
-  const { shape, element, innerType, in: input } = (schema as { def?: SchemaParts }).def ?? {}
-  const inner = [innerType, element, input].filter((part) => part !== undefined)
-  const own = Object.entries(shape ?? {}).flatMap(([name, part]) => [name, ...keysOf(part)])
-  return [...own, ...inner.flatMap(keysOf)]
+interface SchemaKey {
+  readonly path: string
+  /** True if it holds other keys or a list. */
+  readonly isGroup: boolean
+  readonly defaultValue: unknown
 }
+
+function partsOf(schema: unknown): SchemaParts {
+  return (schema as { def?: SchemaParts } | undefined)?.def ?? {}
+}
+
+/** Every key below a schema by its path, with `0` for the items of a list. */
+function keysOf(schema: unknown, path: string, outerDefault?: unknown): SchemaKey[] {
+  const { shape, element, innerType, in: input, defaultValue = outerDefault } = partsOf(schema)
+  const inner = innerType ?? input
+  if (inner !== undefined) return keysOf(inner, path, defaultValue)
+  const isGroup = shape !== undefined || element !== undefined
+  const items = partsOf(element).shape === undefined ? [] : keysOf(element, `${path}.0`)
+  const members = Object.entries(shape ?? {}).flatMap(([name, member]) =>
+    keysOf(member, path === '' ? name : `${path}.${name}`),
+  )
+  return [...(path === '' ? [] : [{ path, isGroup, defaultValue }]), ...items, ...members]
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null
+}
+
+function valueAt(path: string): unknown {
+  return path
+    .split('.')
+    .reduce<unknown>((value, key) => (isObject(value) ? value[key] : undefined), everything)
+}
+
+const keys = keysOf(configSchema, '')
+/** Those whose default isn't one text or number that the example could state. */
+const withoutStatedDefault = ['server.workers', 'logging.components']
 
 test('the example configuration is valid as it stands', () => {
   const { config, warnings } = loadConfig(file, env)
@@ -32,42 +69,31 @@ test('the example configuration is valid as it stands', () => {
   expect(warnings).toEqual([])
 })
 
-test('the example names every key that there is', () => {
-  const names = [...new Set(keysOf(configSchema))]
-  const text = readFileSync(file, 'utf8')
-  expect(names.length).toBeGreaterThan(50)
-  expect(names.filter((name) => !new RegExp(`^[\\s#-]*${name}:`, 'm').test(text))).toEqual([])
+test('the example names every key that there is, in its place', () => {
+  expect(keys.length).toBeGreaterThan(70)
+  const absent = keys.filter(({ path }) => valueAt(path) === undefined)
+  expect(absent.map(({ path }) => path)).toEqual([])
 })
 
-test('the commented defaults of the example are the real ones', () => {
-  const { config } = loadConfig(file, env)
-  expect(config.server).toMatchObject({
-    listen: { host: '127.0.0.1', port: 9000 },
-    region: 'us-east-1',
-    limits: { max_header_size: 32_768, max_connections: 10_000, max_requests_in_flight: 2000 },
-  })
-  expect(config.server.limits).toMatchObject({
-    header_timeout: 30_000,
-    body_idle_timeout: 60_000,
-    shutdown_grace: 30_000,
-  })
-  expect(config.backend).toMatchObject({
-    region: 'us-east-1',
-    addressing: 'path',
-    payload: 'signed-chunks',
-    timeouts: { connect: 10_000, response: 600_000, idle: 60_000 },
-    retries: 3,
-    max_connections: 1000,
-  })
-  expect(config.encryption.envelope).toMatchObject({
-    dek_algorithm: 'AES_256_GCM',
-    dek_cache_ttl: 300_000,
-    dek_cache_max_size: 10_000,
-    intermediate_key: { max_objects: 1000, max_age: 300_000 },
-  })
-  expect(config.encryption.kms.local.key_name).toBe('nebulaio-master')
-  expect(config.admin.listen).toEqual({ host: '127.0.0.1', port: 9001 })
-  expect(config.logging.level).toBe('info')
+test('the example states the real defaults', () => {
+  const defaults = keys.filter(
+    ({ path, isGroup, defaultValue }) =>
+      !isGroup && defaultValue !== undefined && !withoutStatedDefault.includes(path),
+  )
+  expect(defaults.length).toBeGreaterThan(25)
+  expect(defaults.map(({ path }) => [path, valueAt(path)])).toEqual(
+    defaults.map(({ path, defaultValue }) => [path, defaultValue]),
+  )
+})
+
+test('the example has no key that does not exist', () => {
+  const complete = structuredClone(everything) as {
+    encryption: { kms: { local: { master_password?: string } } }
+  }
+  // It is either this or the file.
+  delete complete.encryption.kms.local.master_password
+  const options = { env, baseDir: '/etc/nebulaio' }
+  expect(() => parseConfig(JSON.stringify(complete), options)).not.toThrow()
 })
 
 test('without its variables the example says which ones are missing, all at once', () => {
